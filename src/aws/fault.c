@@ -1,0 +1,120 @@
+/*
+ * From an HTTP status and an AWS error code to a kind of fault.  The code
+ * outranks the status: throttling comes as 400 with the code in a header only.
+ */
+#include "aws/fault.h"
+
+typedef struct CodeRow
+{
+	SmrtSpan	code;
+	SmrtFaultKind kind;
+} CodeRow;
+
+/*
+ * The operation's own errors (service model 2017-05-13), the fourteen
+ * throttling codes and the transient ones of the SDKs' standard retry mode,
+ * and AWS's common errors of authentication.
+ */
+static const CodeRow codes[] = {
+	{SMRT_LITERAL("ValidationError"), SMRT_FAULT_REFUSED},
+	{SMRT_LITERAL("ValidationException"), SMRT_FAULT_REFUSED},
+	{SMRT_LITERAL("ModelError"), SMRT_FAULT_MODEL},
+	{SMRT_LITERAL("ModelNotReadyException"), SMRT_FAULT_NOT_READY},
+	{SMRT_LITERAL("InternalFailure"), SMRT_FAULT_SERVICE},
+	{SMRT_LITERAL("ServiceUnavailable"), SMRT_FAULT_SERVICE},
+	{SMRT_LITERAL("InternalDependencyException"), SMRT_FAULT_DEPENDENCY},
+	{SMRT_LITERAL("RequestTimeout"), SMRT_FAULT_SERVICE},
+	{SMRT_LITERAL("RequestTimeoutException"), SMRT_FAULT_SERVICE},
+
+	{SMRT_LITERAL("Throttling"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("ThrottlingException"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("ThrottledException"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("RequestThrottledException"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("TooManyRequestsException"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("ProvisionedThroughputExceededException"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("TransactionInProgressException"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("RequestLimitExceeded"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("BandwidthLimitExceeded"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("LimitExceededException"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("RequestThrottled"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("SlowDown"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("PriorRequestNotComplete"), SMRT_FAULT_THROTTLED},
+	{SMRT_LITERAL("EC2ThrottledException"), SMRT_FAULT_THROTTLED},
+
+	{SMRT_LITERAL("ExpiredToken"), SMRT_FAULT_EXPIRED},
+	{SMRT_LITERAL("ExpiredTokenException"), SMRT_FAULT_EXPIRED},
+	{SMRT_LITERAL("AccessDenied"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("AccessDeniedException"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("AuthFailure"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("IncompleteSignature"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("InvalidClientTokenId"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("InvalidSignatureException"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("MissingAuthenticationToken"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("MissingAuthenticationTokenException"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("NotAuthorized"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("OptInRequired"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("RequestExpired"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("RequestTimeTooSkewed"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("SignatureDoesNotMatch"), SMRT_FAULT_DENIED},
+	{SMRT_LITERAL("UnrecognizedClientException"), SMRT_FAULT_DENIED},
+};
+
+static SmrtFaultKind kind_of_status(int status);
+
+SmrtSpan
+smrt_fault_code(SmrtSpan text)
+{
+	const char *end;
+	const char *c;
+
+	if (smrt_span_absent(text))
+		return text;
+	end = memchr(text.data, ':', text.len);
+	if (end != NULL)
+		text.len = (size_t) (end - text.data);
+	for (c = text.data + text.len; c > text.data; c--)
+		if (c[-1] == '#')
+			break;
+	text.len -= (size_t) (c - text.data);
+	text.data = c;
+	while (text.len > 0 && text.data[text.len - 1] == ' ')
+		text.len--;
+	while (text.len > 0 && text.data[0] == ' ')
+	{
+		text.data++;
+		text.len--;
+	}
+	return text;
+}
+
+SmrtFaultKind
+smrt_fault_kind(int status, SmrtSpan code)
+{
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (smrt_span_equal(codes[i].code, code))
+			return codes[i].kind;
+	return kind_of_status(status);
+}
+
+static SmrtFaultKind
+kind_of_status(int status)
+{
+	switch (status)
+	{
+		case 401:
+		case 403:
+			return SMRT_FAULT_DENIED;
+		case 413:
+			return SMRT_FAULT_TOO_LARGE;
+		case 424:
+			return SMRT_FAULT_MODEL;
+		case 429:
+			return SMRT_FAULT_THROTTLED;
+		case 530:
+			return SMRT_FAULT_DEPENDENCY;
+		default:
+			if (status >= 500)
+				return SMRT_FAULT_SERVICE;
+			return status >= 400 ? SMRT_FAULT_REFUSED : SMRT_FAULT_REPLY;
+	}
+}

@@ -1,0 +1,68 @@
+/*
+ * What can go wrong with one operation, as a kind and the facts.  This file
+ * says what happened; how long to wait is aws/retry's, which SQLSTATE it
+ * becomes is pg/report's.
+ */
+#ifndef SMRT_AWS_FAULT_H
+#define SMRT_AWS_FAULT_H
+
+#include "aws/span.h"
+
+typedef enum SmrtFaultKind
+{
+	SMRT_FAULT_NONE,
+
+	/* before or beside HTTP */
+	SMRT_FAULT_RESOLVE,			/* the host's name has no address */
+	SMRT_FAULT_ADDRESS,			/* it has one that we do not contact */
+	SMRT_FAULT_CONNECT,			/* no connection */
+	SMRT_FAULT_CONNECT_TIMEOUT, /* none within our connect_timeout */
+	SMRT_FAULT_TLS,				/* handshake or certificate */
+	SMRT_FAULT_CUT_OFF,			/* the connection ended too early */
+	SMRT_FAULT_TIMEOUT,			/* no whole answer within our timeout */
+	SMRT_FAULT_REPLY,			/* not an answer that the API promises */
+	SMRT_FAULT_REPLY_TOO_LARGE, /* over our max_response_size */
+	SMRT_FAULT_NO_MEMORY,		/* ours */
+
+	/* said by the service */
+	SMRT_FAULT_REFUSED,			/* ValidationError and its like */
+	SMRT_FAULT_TOO_LARGE,		/* 413: the request's body */
+	SMRT_FAULT_DENIED,			/* key, signature or permission */
+	SMRT_FAULT_EXPIRED,			/* the session token's time is over */
+	SMRT_FAULT_MODEL,			/* ModelError: the container failed */
+	SMRT_FAULT_NOT_READY,		/* ModelNotReadyException: still loading */
+	SMRT_FAULT_THROTTLED,
+	SMRT_FAULT_SERVICE,			/* InternalFailure, ServiceUnavailable, 5xx */
+	SMRT_FAULT_DEPENDENCY,		/* InternalDependencyException */
+
+	SMRT_FAULT_COUNT
+} SmrtFaultKind;
+
+/*
+ * One failure.  The spans are owned by whoever filled the fault in; what comes
+ * from the service is as it came, unescaped and possibly not UTF-8.
+ */
+typedef struct SmrtFault
+{
+	SmrtFaultKind kind;
+	SmrtSpan	text;			/* the service's message, or libcurl's */
+
+	/* set when there was an HTTP answer */
+	int			status;			/* 0: none */
+	SmrtSpan	code;			/* the service's error code, or absent */
+	SmrtSpan	request_id;
+	int			original_status;	/* ModelError: the container's, or 0 */
+	SmrtSpan	original_message;
+	SmrtSpan	log_stream_arn;
+} SmrtFault;
+
+/*
+ * The error code in an X-Amzn-ErrorType header or a body's code or __type:
+ * "ns#Code:http://..." gives "Code".
+ */
+extern SmrtSpan smrt_fault_code(SmrtSpan text);
+
+/* The kind of an answer that is no success; code may be absent. */
+extern SmrtFaultKind smrt_fault_kind(int status, SmrtSpan code);
+
+#endif							/* SMRT_AWS_FAULT_H */

@@ -1,0 +1,68 @@
+/*
+ * A span is a view of bytes that belong to someone else: it is passed by
+ * value, never freed through, and valid as long as its owner is.  The bytes
+ * need not end in NUL and may contain any value.
+ */
+#ifndef SMRT_AWS_SPAN_H
+#define SMRT_AWS_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct SmrtSpan
+{
+	const char *data;			/* may be NULL when len is 0 */
+	size_t		len;
+} SmrtSpan;
+
+/* A span over a string literal, usable in static initialisers. */
+#define SMRT_LITERAL(s) {(s), sizeof(s) - 1}
+
+/* The span of a NUL-terminated string; NULL gives the absent span. */
+static inline SmrtSpan
+smrt_span(const char *s)
+{
+	SmrtSpan	span = {s, s ? strlen(s) : 0};
+
+	return span;
+}
+
+static inline SmrtSpan
+smrt_span_of(const char *data, size_t len)
+{
+	SmrtSpan	span = {data, len};
+
+	return span;
+}
+
+/* Absent is not the same as empty: an absent member is not sent at all. */
+static inline bool
+smrt_span_absent(SmrtSpan s)
+{
+	return s.data == NULL;
+}
+
+static inline bool
+smrt_span_equal(SmrtSpan a, SmrtSpan b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Equal but for the case of ASCII letters, as HTTP field names are. */
+static inline bool
+smrt_span_equal_nocase(SmrtSpan a, SmrtSpan b)
+{
+	return a.len == b.len &&
+		(a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
+}
+
+static inline bool
+smrt_span_starts_with(SmrtSpan s, SmrtSpan prefix)
+{
+	return s.len >= prefix.len &&
+		(prefix.len == 0 || memcmp(s.data, prefix.data, prefix.len) == 0);
+}
+
+#endif							/* SMRT_AWS_SPAN_H */
