@@ -1,0 +1,33 @@
+# sagemaker_rt: SageMaker models inside SQL
+#
+#   make            build            make demo    a real model scores a real table
+#   make install    install          make test    everything that is tested
+#   make bench      against floor and peers, as ratios
+#
+# PG_CONFIG chooses the server to build for.
+
+EXTENSION = sagemaker_rt
+EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" sagemaker_rt.control)
+
+MODULE_big = sagemaker_rt
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+DATA = $(wildcard sql/*--*.sql)
+PGFILEDESC = "sagemaker_rt - SageMaker models inside SQL"
+
+REGRESS = $(patsubst sql/%.sql,%,$(filter-out $(DATA),$(sort $(wildcard sql/*.sql))))
+
+CURL_CONFIG ?= curl-config
+PG_CPPFLAGS = -Isrc -DSMRT_VERSION='"$(EXTVERSION)"' $(shell $(CURL_CONFIG) --cflags)
+PG_CFLAGS = -std=gnu11
+SHLIB_LINK = $(shell $(CURL_CONFIG) --libs) -lcrypto
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# Headers are few and objects build in seconds: any change rebuilds all.
+$(OBJS): $(wildcard src/*.h src/*/*.h) sagemaker_rt.control
+
+.PHONY: demo test bench
+demo test bench:
+	PG_CONFIG='$(PG_CONFIG)' test/$@

@@ -1,0 +1,186 @@
+/* sagemaker_rt--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION sagemaker_rt" to load this file. \quit
+
+--
+-- The answer of an endpoint
+--
+
+CREATE TYPE @extschema@.sagemaker_response AS (
+	body bytea,
+	content_type text,
+	invoked_production_variant text,
+	custom_attributes text,
+	new_session_id text,
+	closed_session_id text,
+	request_id text
+);
+
+COMMENT ON TYPE @extschema@.sagemaker_response IS
+'answer of a SageMaker endpoint: body and the other members of the API''s response';
+
+COMMENT ON COLUMN @extschema@.sagemaker_response.body IS
+'the model''s answer, byte for byte';
+COMMENT ON COLUMN @extschema@.sagemaker_response.content_type IS
+'media type of body, as the model container says';
+COMMENT ON COLUMN @extschema@.sagemaker_response.invoked_production_variant IS
+'production variant that answered';
+COMMENT ON COLUMN @extschema@.sagemaker_response.custom_attributes IS
+'what the model container set as custom attributes';
+COMMENT ON COLUMN @extschema@.sagemaker_response.new_session_id IS
+'id of the stateful session that this request opened, without its expiry';
+COMMENT ON COLUMN @extschema@.sagemaker_response.closed_session_id IS
+'id of the stateful session that this request closed';
+COMMENT ON COLUMN @extschema@.sagemaker_response.request_id IS
+'id of the request, which AWS Support asks for';
+
+CREATE FUNCTION @extschema@.sagemaker_body_text(response @extschema@.sagemaker_response)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_response) IS
+'body of an answer as text, read in the charset of its content type, else as UTF-8';
+
+CREATE FUNCTION @extschema@.sagemaker_body_json(response @extschema@.sagemaker_response)
+RETURNS jsonb
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_response) IS
+'body of an answer as jsonb';
+
+--
+-- InvokeEndpoint.  Everything after body defaults to NULL, which is: not sent.
+-- A NULL endpoint or body gives NULL and sends nothing.  VOLATILE, as every
+-- evaluation is a request that costs and may answer differently.
+--
+CREATE FUNCTION @extschema@.sagemaker_invoke(
+	endpoint text,
+	body bytea,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_model text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	enable_explanations text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_bytea'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, bytea, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) IS
+'sends body, byte for byte, to a SageMaker endpoint and returns its answer';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke(
+	endpoint text,
+	body text,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_model text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	enable_explanations text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_text'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, text, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) IS
+'sends body, as UTF-8, to a SageMaker endpoint and returns its answer';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke(
+	endpoint text,
+	body json,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_model text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	enable_explanations text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_json'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, json, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) IS
+'sends body, as application/json unless told otherwise, to a SageMaker endpoint and returns its answer';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke(
+	endpoint text,
+	body jsonb,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_model text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	enable_explanations text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_jsonb'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, jsonb, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) IS
+'sends body, as application/json unless told otherwise, to a SageMaker endpoint and returns its answer';
+
+--
+-- What is running
+--
+
+CREATE FUNCTION @extschema@.sagemaker_rt_version(
+	OUT extension text,
+	OUT postgresql text,
+	OUT libcurl_built text,
+	OUT libcurl text,
+	OUT tls_library text)
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_rt_version() IS
+'versions of the extension, PostgreSQL, libcurl (built with and running) and its TLS library';
+
+--
+-- Nothing is for everybody: an administrator grants EXECUTE.
+--
+
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_response) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_response) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, bytea, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, text, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, json, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, jsonb, text, text, text, text, text, text, text,
+	text, text, text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON TYPE @extschema@.sagemaker_response FROM PUBLIC;

@@ -1,0 +1,28 @@
+/*
+ * Which host serves SageMaker Runtime in a region: the partition table and the
+ * rule that spells the host.  Source: the service's endpoint rule set
+ * (sagemaker-runtime, endpoint-rule-set-1) and partitions.json.
+ */
+#ifndef SMRT_AWS_ENDPOINT_H
+#define SMRT_AWS_ENDPOINT_H
+
+#include "aws/buffer.h"
+#include "aws/error.h"
+
+typedef struct SmrtEndpointQuery
+{
+	SmrtSpan	region;
+	bool		use_fips;
+	bool		use_dualstack;
+} SmrtEndpointQuery;
+
+/*
+ * Appends the host name (without scheme).  False, with the reason in error, for
+ * a region that cannot be a host label (1 to 63 letters, digits, inner
+ * hyphens); a well-formed region of no known partition is taken to be one of
+ * partition aws, as the rule set does.
+ */
+extern bool smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
+							   SmrtError *error);
+
+#endif							/* SMRT_AWS_ENDPOINT_H */

@@ -1,0 +1,291 @@
+/*
+ * Sets of calls.  A call's life:
+ *
+ *     waiting --its time has come--> under way --answer--> finished
+ *        ^                               |
+ *        +----- to be tried again -------+
+ *
+ * The set owns the exchange of each call that is under way or not yet released;
+ * the reset of its memory context ends them, whatever made that happen.
+ */
+#include "postgres.h"
+
+#include "call/attempt.h"
+#include "call/callset.h"
+#include "call/host.h"
+#include "net/pump.h"
+#include "pg/compat.h"
+
+/* Skew that matters: the service refuses signatures off by five minutes. */
+#define SKEW_THRESHOLD_S (4 * 60)
+
+/* Bound on a sleep with nothing to wait for but interrupts. */
+#define LONG_MS 60000
+
+typedef struct CallState
+{
+	SmrtCall	call;			/* first: what the owner holds */
+	SmrtCallSet *set;
+	SmrtRequest request;
+	SmrtAttemptPlan plan;
+	SmrtExchange *exchange;		/* under way, or finished and unreleased */
+	bool		finished;
+	bool		skew_corrected;
+	int			retries;		/* counted for the delay */
+	int			last_price;		/* tokens that the last retry cost */
+	int64		send_at_ms;
+	int64		give_up_at_ms;
+} CallState;
+
+struct SmrtCallSet
+{
+	MemoryContext context;
+	MemoryContextCallback on_reset;
+	SmrtTarget *target;
+	SmrtHost   *host;
+	SmrtLimits	limits;
+	dlist_head	active;			/* waiting or under way */
+	dlist_head	handed_out;		/* finished, not released */
+};
+
+static void end_all(void *arg);
+static void end_calls(dlist_head *list);
+static void send_attempt(CallState *call);
+static void settle(CallState *call);
+static bool correct_skew(CallState *call);
+static bool try_again(CallState *call);
+static bool may_try_again(CallState *call, SmrtRetryClass class,
+						  const char **ended_by);
+static void finish(CallState *call);
+
+#define STATE(n) ((CallState *) dlist_container(SmrtCall, node, (n)))
+
+SmrtCallSet *
+smrt_callset_create(SmrtTarget *target, const SmrtLimits *limits)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "sagemaker_rt calls",
+												  ALLOCSET_SMALL_SIZES);
+	SmrtCallSet *set = MemoryContextAllocZero(context, sizeof(SmrtCallSet));
+
+	set->context = context;
+	set->limits = *limits;
+	dlist_init(&set->active);
+	dlist_init(&set->handed_out);
+	set->host = smrt_host_get(target->url.authority);
+	set->target = smrt_target_retain(target);
+	set->on_reset.func = end_all;
+	set->on_reset.arg = set;
+	MemoryContextRegisterResetCallback(context, &set->on_reset);
+	return set;
+}
+
+void
+smrt_callset_delete(SmrtCallSet *set)
+{
+	MemoryContextDelete(set->context);
+}
+
+static void
+end_all(void *arg)
+{
+	SmrtCallSet *set = arg;
+
+	end_calls(&set->active);
+	end_calls(&set->handed_out);
+	smrt_target_release(set->target);
+}
+
+static void
+end_calls(dlist_head *list)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, list)
+	{
+		CallState  *call = STATE(iter.cur);
+
+		if (call->exchange != NULL)
+			smrt_exchange_end(call->exchange);
+		call->exchange = NULL;
+	}
+}
+
+SmrtCall *
+smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
+{
+	CallState  *call = MemoryContextAllocZero(set->context, sizeof(CallState));
+
+	call->set = set;
+	call->request = *request;
+	call->call.report.target = set->target;
+	call->call.report.endpoint = request->endpoint;
+	if (!smrt_attempt_plan(&call->plan, set->target, &call->request,
+						   set->limits.max_attempts))
+		elog(ERROR, "could not compute a SHA-256 digest");
+	call->send_at_ms = smrt_pump_now_ms();
+	call->give_up_at_ms = call->send_at_ms + set->limits.total_timeout;
+	dlist_push_tail(&set->active, &call->call.node);
+	return &call->call;
+}
+
+SmrtCall *
+smrt_callset_wait(SmrtCallSet *set)
+{
+	while (!dlist_is_empty(&set->active))
+	{
+		int64		now = smrt_pump_now_ms();
+		int64		wake = now + LONG_MS;
+		dlist_iter	iter;
+
+		dlist_foreach(iter, &set->active)
+		{
+			CallState  *call = STATE(iter.cur);
+
+			if (call->exchange == NULL && call->send_at_ms <= now)
+				send_attempt(call);
+			if (call->exchange != NULL && call->exchange->done)
+				settle(call);
+			if (call->finished)
+			{
+				dlist_delete(&call->call.node);
+				dlist_push_tail(&set->handed_out, &call->call.node);
+				return &call->call;
+			}
+			if (call->exchange == NULL)
+				wake = Min(wake, call->send_at_ms);
+		}
+		smrt_pump_run(Max(0, wake - now));
+	}
+	return NULL;
+}
+
+void
+smrt_call_release(SmrtCall *handed_out)
+{
+	CallState  *call = (CallState *) handed_out;
+
+	dlist_delete(&handed_out->node);
+	if (call->exchange != NULL)
+		smrt_exchange_end(call->exchange);
+	pfree(call);
+}
+
+static void
+send_attempt(CallState *call)
+{
+	SmrtCallSet *set = call->set;
+	int64		left = call->give_up_at_ms - smrt_pump_now_ms();
+	MemoryContext before = MemoryContextSwitchTo(set->context);
+
+	call->call.report.attempts++;
+	call->exchange = smrt_attempt_start(&call->plan, call->call.report.attempts,
+										set->host->skew_s,
+										Max(1, Min(set->limits.timeout, left)),
+										&set->limits);
+	MemoryContextSwitchTo(before);
+	if (call->exchange == NULL)
+	{
+		call->call.reply.fault.kind = SMRT_FAULT_NO_MEMORY;
+		call->call.reply.fault.text = smrt_span("the request could not be signed");
+		call->finished = true;
+	}
+}
+
+/* The attempt has ended: the call is finished, or waits for its next one. */
+static void
+settle(CallState *call)
+{
+	MemoryContext before = MemoryContextSwitchTo(call->set->context);
+	SmrtReply  *reply = &call->call.reply;
+
+	smrt_reply_read(call->exchange, reply);
+	MemoryContextSwitchTo(before);
+	if (reply->fault.kind == SMRT_FAULT_NONE)
+	{
+		smrt_bucket_give(&call->set->host->bucket, call->last_price);
+		finish(call);
+	}
+	else if (correct_skew(call) || try_again(call))
+	{
+		smrt_exchange_end(call->exchange);
+		call->exchange = NULL;
+	}
+	else
+		finish(call);
+}
+
+/*
+ * A refused signature while the clocks differ: sign by the service's clock from
+ * now on, and try again once, at once.
+ */
+static bool
+correct_skew(CallState *call)
+{
+	SmrtReply  *reply = &call->call.reply;
+	SmrtHost   *host = call->set->host;
+	int64		change = reply->skew_s - host->skew_s;
+
+	if (reply->fault.kind != SMRT_FAULT_DENIED || !reply->has_date ||
+		Abs(change) <= SKEW_THRESHOLD_S)
+		return false;
+	host->skew_s = reply->skew_s;
+	if (call->skew_corrected ||
+		call->call.report.attempts >= call->set->limits.max_attempts)
+		return false;
+	call->skew_corrected = true;
+	call->send_at_ms = smrt_pump_now_ms();
+	return true;
+}
+
+static bool
+try_again(CallState *call)
+{
+	SmrtReply  *reply = &call->call.reply;
+	SmrtReport *report = &call->call.report;
+	SmrtRetryClass class = smrt_retry_class(reply->fault.kind);
+	int64		delay;
+
+	if (class == SMRT_RETRY_NEVER)
+		return false;
+	delay = smrt_retry_delay_ms(class, call->retries, smrt_random_fraction(),
+								reply->retry_hint_ms);
+	call->send_at_ms = smrt_pump_now_ms() + delay;
+	if (!may_try_again(call, class, &report->ended_by))
+		return false;
+	call->retries++;
+	report->waited_ms += delay;
+	return true;
+}
+
+/* If not, ended_by names what forbids it, as the user knows it. */
+static bool
+may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
+{
+	SmrtCallSet *set = call->set;
+
+	if (!smrt_retry_counts(class, call->retries, set->limits.max_attempts))
+		*ended_by = "max_attempts";
+	else if (call->call.reply.fault.kind == SMRT_FAULT_TIMEOUT &&
+			 !set->limits.retry_timeouts)
+		*ended_by = "retry_timeouts";
+	else if (call->send_at_ms >= call->give_up_at_ms)
+		*ended_by = "total_timeout";
+	else if (!smrt_bucket_take(&set->host->bucket, class, &call->last_price))
+		*ended_by = "the host's retry quota";
+	else
+		return true;
+	return false;
+}
+
+static void
+finish(CallState *call)
+{
+	SmrtExchange *exchange = call->exchange;
+	SmrtReport *report = &call->call.report;
+
+	if (exchange->failure != SMRT_FAULT_NONE)
+		report->phase = smrt_phase_name(exchange->phase);
+	report->elapsed_ms = (exchange->finished_us - exchange->started_us) / 1000;
+	call->finished = true;
+}

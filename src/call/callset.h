@@ -1,0 +1,46 @@
+/*
+ * A set of calls under way at the same time, each tried again until it
+ * succeeds, fails for good or runs out of time.
+ *
+ * The set lives in a memory context below the one current at its making.
+ * Deleting that context, which an error does by itself, drops every transfer.
+ */
+#ifndef SMRT_CALL_CALLSET_H
+#define SMRT_CALL_CALLSET_H
+
+#include "call/operation.h"
+#include "call/reply.h"
+#include "pg/report.h"
+
+typedef struct SmrtCallSet SmrtCallSet;
+
+/* One call; read it when smrt_callset_wait() has handed it out. */
+typedef struct SmrtCall
+{
+	dlist_node	node;			/* the set's */
+	SmrtReply	reply;			/* response or fault */
+	SmrtReport	report;			/* the circumstances, for an error */
+} SmrtCall;
+
+/* Retains the target; limits are copied. */
+extern SmrtCallSet *smrt_callset_create(SmrtTarget *target,
+										const SmrtLimits *limits);
+extern void smrt_callset_delete(SmrtCallSet *set);
+
+/*
+ * Begins a call.  The request's spans must stay until the call is released; it
+ * must have passed smrt_request_check().
+ */
+extern SmrtCall *smrt_callset_submit(SmrtCallSet *set,
+									 const SmrtRequest *request);
+
+/*
+ * Waits until any call of the set is finished and hands it out; NULL when there
+ * is none left.  Interruptible.
+ */
+extern SmrtCall *smrt_callset_wait(SmrtCallSet *set);
+
+/* Gives a finished call's memory and answer back. */
+extern void smrt_call_release(SmrtCall *call);
+
+#endif							/* SMRT_CALL_CALLSET_H */

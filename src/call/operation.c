@@ -1,0 +1,194 @@
+/*
+ * The members of InvokeEndpoint.  Source: service model sagemaker-runtime
+ * 2017-05-13.  Lengths and patterns are the model's, but that no header value
+ * may hold a control or non-ASCII character, which the model leaves open: with
+ * a line break in it, one request would become two.
+ */
+#include "postgres.h"
+
+#include "call/operation.h"
+
+#define MAX_ENDPOINT_NAME 63
+
+typedef enum Pattern
+{
+	PATTERN_FIELD,				/* any printable ASCII */
+	PATTERN_WORDS,				/* the same, the first no blank */
+	PATTERN_NAME,				/* letters and digits, hyphens inside */
+	PATTERN_SESSION				/* a name, or NEW_SESSION */
+} Pattern;
+
+typedef struct MemberRow
+{
+	const char *name;			/* as the SQL argument */
+	SmrtSpan	header;
+	int			min;			/* characters */
+	int			max;
+	Pattern		pattern;
+} MemberRow;
+
+static const MemberRow members[] = {
+	[SMRT_MEMBER_CONTENT_TYPE] =
+	{"content_type", SMRT_LITERAL("Content-Type"), 0, 1024, PATTERN_FIELD},
+	[SMRT_MEMBER_ACCEPT] =
+	{"accept", SMRT_LITERAL("Accept"), 0, 1024, PATTERN_FIELD},
+	[SMRT_MEMBER_CUSTOM_ATTRIBUTES] =
+	{"custom_attributes", SMRT_LITERAL("X-Amzn-SageMaker-Custom-Attributes"),
+	0, 1024, PATTERN_FIELD},
+	[SMRT_MEMBER_TARGET_MODEL] =
+	{"target_model", SMRT_LITERAL("X-Amzn-SageMaker-Target-Model"),
+	1, 1024, PATTERN_WORDS},
+	[SMRT_MEMBER_TARGET_VARIANT] =
+	{"target_variant", SMRT_LITERAL("X-Amzn-SageMaker-Target-Variant"),
+	1, 63, PATTERN_NAME},
+	[SMRT_MEMBER_TARGET_CONTAINER_HOSTNAME] =
+	{"target_container_hostname",
+		SMRT_LITERAL("X-Amzn-SageMaker-Target-Container-Hostname"),
+	1, 63, PATTERN_NAME},
+	[SMRT_MEMBER_INFERENCE_ID] =
+	{"inference_id", SMRT_LITERAL("X-Amzn-SageMaker-Inference-Id"),
+	1, 64, PATTERN_WORDS},
+	[SMRT_MEMBER_ENABLE_EXPLANATIONS] =
+	{"enable_explanations", SMRT_LITERAL("X-Amzn-SageMaker-Enable-Explanations"),
+	1, 64, PATTERN_FIELD},
+	[SMRT_MEMBER_INFERENCE_COMPONENT_NAME] =
+	{"inference_component_name",
+		SMRT_LITERAL("X-Amzn-SageMaker-Inference-Component"),
+	1, 63, PATTERN_NAME},
+	[SMRT_MEMBER_SESSION_ID] =
+	{"session_id", SMRT_LITERAL("X-Amzn-SageMaker-Session-Id"),
+	1, 256, PATTERN_SESSION},
+	[SMRT_MEMBER_PREFIX_AWARE_ID] =
+	{"prefix_aware_id", SMRT_LITERAL("X-Amzn-SageMaker-Prefix-Aware-Id"),
+	1, 64, PATTERN_WORDS},
+};
+
+StaticAssertDecl(lengthof(members) == SMRT_MEMBER_COUNT,
+				 "every member needs a row");
+
+static const SmrtSpan member_prefix = SMRT_LITERAL("X-Amzn-SageMaker-");
+
+static bool check_length(SmrtSpan value, int min, int max, SmrtError *error);
+static bool check_pattern(SmrtSpan value, Pattern pattern, SmrtError *error);
+static bool check_field(SmrtSpan value, SmrtError *error);
+static bool check_name(SmrtSpan value, SmrtError *error);
+static bool check_extra(const SmrtHeader *header, SmrtError *error);
+static bool alphanumeric(char c);
+
+SmrtSpan
+smrt_member_header(SmrtMember member)
+{
+	return members[member].header;
+}
+
+bool
+smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
+				   SmrtError *error)
+{
+	*argument = smrt_span("endpoint");
+	if (!check_length(request->endpoint, 1, MAX_ENDPOINT_NAME, error) ||
+		!check_name(request->endpoint, error))
+		return false;
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+	{
+		SmrtSpan	value = request->members[i];
+
+		if (smrt_span_absent(value))
+			continue;
+		*argument = smrt_span(members[i].name);
+		if (!check_length(value, members[i].min, members[i].max, error) ||
+			!check_pattern(value, members[i].pattern, error))
+			return false;
+	}
+	for (int i = 0; i < request->n_extra; i++)
+	{
+		*argument = request->extra[i].name;
+		if (!check_extra(&request->extra[i], error))
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_length(SmrtSpan value, int min, int max, SmrtError *error)
+{
+	if (value.len < min)
+		return smrt_error_set(error, "it must not be empty");
+	if (value.len > max)
+		return smrt_error_set(error, "it has %zu characters, %d are permitted",
+							  value.len, max);
+	return true;
+}
+
+static bool
+check_pattern(SmrtSpan value, Pattern pattern, SmrtError *error)
+{
+	switch (pattern)
+	{
+		case PATTERN_FIELD:
+			return check_field(value, error);
+		case PATTERN_WORDS:
+			if (value.data[0] == ' ')
+				return smrt_error_set(error, "it must not begin with a blank");
+			return check_field(value, error);
+		case PATTERN_SESSION:
+			return smrt_span_equal(value, smrt_span("NEW_SESSION")) ||
+				check_name(value, error);
+		case PATTERN_NAME:
+			return check_name(value, error);
+	}
+	return false;
+}
+
+static bool
+check_field(SmrtSpan value, SmrtError *error)
+{
+	for (size_t i = 0; i < value.len; i++)
+		if (value.data[i] < ' ' || value.data[i] > '~')
+			return smrt_error_set(error, "character %zu is a control or non-ASCII character",
+								  i + 1);
+	return true;
+}
+
+static bool
+check_name(SmrtSpan value, SmrtError *error)
+{
+	for (size_t i = 0; i < value.len; i++)
+	{
+		bool		inside = i > 0 && i + 1 < value.len;
+
+		if (!alphanumeric(value.data[i]) && !(inside && value.data[i] == '-'))
+			return smrt_error_set(error, "only letters, digits and inner hyphens are permitted");
+	}
+	return true;
+}
+
+/*
+ * A header for a member that we have no argument for yet.  One that has an
+ * argument would be sent twice; any other name could change what is signed.
+ */
+static bool
+check_extra(const SmrtHeader *header, SmrtError *error)
+{
+	if (header->name.len <= member_prefix.len || header->name.len > 128 ||
+		!smrt_span_equal_nocase(smrt_span_of(header->name.data,
+											 member_prefix.len),
+								member_prefix))
+		return smrt_error_set(error, "only headers named X-Amzn-SageMaker-... can be added");
+	for (size_t i = 0; i < header->name.len; i++)
+		if (!alphanumeric(header->name.data[i]) && header->name.data[i] != '-')
+			return smrt_error_set(error, "a header's name has letters, digits and hyphens only");
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+		if (smrt_span_equal_nocase(header->name, members[i].header))
+			return smrt_error_set(error, "use the argument \"%s\" for it",
+								  members[i].name);
+	return check_length(header->value, 0, 1024, error) &&
+		check_field(header->value, error);
+}
+
+static bool
+alphanumeric(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		(c >= '0' && c <= '9');
+}

@@ -1,0 +1,49 @@
+/*
+ * One operation as a value: the endpoint, the body and the other members of the
+ * API, and the table that says under which header each travels and what it may
+ * look like.
+ */
+#ifndef SMRT_CALL_OPERATION_H
+#define SMRT_CALL_OPERATION_H
+
+#include "aws/error.h"
+#include "aws/header.h"
+
+/* InvokeEndpoint's members beside EndpointName and Body, in the API's order. */
+typedef enum SmrtMember
+{
+	SMRT_MEMBER_CONTENT_TYPE,
+	SMRT_MEMBER_ACCEPT,
+	SMRT_MEMBER_CUSTOM_ATTRIBUTES,
+	SMRT_MEMBER_TARGET_MODEL,
+	SMRT_MEMBER_TARGET_VARIANT,
+	SMRT_MEMBER_TARGET_CONTAINER_HOSTNAME,
+	SMRT_MEMBER_INFERENCE_ID,
+	SMRT_MEMBER_ENABLE_EXPLANATIONS,
+	SMRT_MEMBER_INFERENCE_COMPONENT_NAME,
+	SMRT_MEMBER_SESSION_ID,
+	SMRT_MEMBER_PREFIX_AWARE_ID,
+	SMRT_MEMBER_COUNT
+} SmrtMember;
+
+/* All spans belong to the caller and stay until the call has ended. */
+typedef struct SmrtRequest
+{
+	SmrtSpan	endpoint;
+	SmrtSpan	body;
+	SmrtSpan	members[SMRT_MEMBER_COUNT]; /* absent ones are not sent */
+	const SmrtHeader *extra;	/* members that AWS added later */
+	int			n_extra;
+} SmrtRequest;
+
+/*
+ * Whether the request may be sent.  If not, argument is the SQL name of the
+ * culprit ("endpoint", "session_id", a header's name) and error says why.
+ */
+extern bool smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
+							   SmrtError *error);
+
+/* The header that a member travels under. */
+extern SmrtSpan smrt_member_header(SmrtMember member);
+
+#endif							/* SMRT_CALL_OPERATION_H */

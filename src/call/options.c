@@ -1,0 +1,122 @@
+/*
+ * {"timeout": "2s", "max_attempts": 1, "headers": {"X-Amzn-SageMaker-...": "x"}}
+ */
+#include "postgres.h"
+
+#include "call/options.h"
+#include "utils/builtins.h"
+
+static void read_option(const char *name, const JsonbValue *value,
+						SmrtLimits *limits);
+static void read_headers(const JsonbValue *value, SmrtHeader **headers,
+						 int *n_headers);
+static char *scalar_text(const JsonbValue *value);
+static void not_an_object(const char *what) pg_attribute_noreturn();
+
+void
+smrt_options_read(Jsonb *options, SmrtLimits *limits, SmrtHeader **headers,
+				  int *n_headers)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&options->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+
+	if (!JB_ROOT_IS_OBJECT(options))
+		not_an_object("options");
+	while ((token = JsonbIteratorNext(&iterator, &value,
+									  name != NULL)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+		{
+			if (strcmp(name, "headers") == 0)
+				read_headers(&value, headers, n_headers);
+			else
+				read_option(name, &value, limits);
+		}
+	}
+}
+
+static void
+read_option(const char *name, const JsonbValue *value, SmrtLimits *limits)
+{
+	char	   *text = scalar_text(value);
+	SmrtError	error;
+	bool		known = true;
+
+	if (text == NULL)
+		smrt_error_set(&error, "a number, a string or a Boolean is needed");
+	else if (smrt_limits_set(limits, name, text, &known, &error))
+		return;
+	if (!known)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no option \"%s\"", name),
+				 errhint("Options are: %s, headers.", smrt_limits_names())));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" is not valid: %s", name, error.text)));
+}
+
+static void
+read_headers(const JsonbValue *value, SmrtHeader **headers, int *n_headers)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	int			n = 0;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		not_an_object("option \"headers\"");
+	*headers = palloc(JsonContainerSize(value->val.binary.data) *
+					  sizeof(SmrtHeader));
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			(*headers)[n].name = smrt_span_of(item.val.string.val,
+											  item.val.string.len);
+		else if (token == WJB_VALUE)
+		{
+			char	   *text = scalar_text(&item);
+
+			if (text == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("option \"headers\" is not valid: the value of \"%.*s\" is no scalar",
+								(int) (*headers)[n].name.len,
+								(*headers)[n].name.data)));
+			(*headers)[n++].value = smrt_span(text);
+		}
+	}
+	*n_headers = n;
+}
+
+/* NULL for null and for what has parts. */
+static char *
+scalar_text(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
+
+static void
+not_an_object(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("%s must be a JSON object", what)));
+}

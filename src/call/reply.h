@@ -1,0 +1,37 @@
+/*
+ * An HTTP answer read as what the API promises: a response, or a fault.
+ */
+#ifndef SMRT_CALL_REPLY_H
+#define SMRT_CALL_REPLY_H
+
+#include "aws/fault.h"
+#include "net/exchange.h"
+
+/* The members of InvokeEndpoint's answer; absent ones were not there. */
+typedef struct SmrtResponse
+{
+	SmrtSpan	body;			/* never absent */
+	SmrtSpan	content_type;
+	SmrtSpan	invoked_production_variant;
+	SmrtSpan	custom_attributes;
+	SmrtSpan	new_session_id; /* without its expiry */
+	SmrtSpan	closed_session_id;
+	SmrtSpan	request_id;
+} SmrtResponse;
+
+typedef struct SmrtReply
+{
+	SmrtResponse response;		/* valid when fault.kind is NONE */
+	SmrtFault	fault;
+	int64_t		retry_hint_ms;	/* the server's wish; -1: none */
+	bool		has_date;
+	int64_t		skew_s;			/* its clock minus ours, if it has a date */
+} SmrtReply;
+
+/*
+ * Reads a finished exchange.  Spans point into the exchange, or into the
+ * current memory context for what was written in JSON.
+ */
+extern void smrt_reply_read(const SmrtExchange *exchange, SmrtReply *reply);
+
+#endif							/* SMRT_CALL_REPLY_H */

@@ -1,0 +1,64 @@
+/*
+ * Address rules.  IPv4 addresses mapped into IPv6 are judged as IPv4.
+ */
+#include "postgres.h"
+
+#include <netinet/in.h>
+
+#include "net/address.h"
+
+static bool ipv4_of(const struct sockaddr *address, uint32 *ipv4);
+
+const char *
+smrt_address_refusal(const struct sockaddr *address, SmrtAddressRule rule)
+{
+	/* fd00:ec2::/32 holds the IPv6 metadata, credential and DNS services. */
+	static const unsigned char ec2[] = {0xfd, 0x00, 0x0e, 0xc2};
+	const struct in6_addr *ipv6;
+	bool		loopback;
+	bool		link_local;
+	uint32		ipv4;
+
+	if (ipv4_of(address, &ipv4))
+	{
+		loopback = (ipv4 >> 24) == 127;
+		link_local = (ipv4 >> 16) == 0xa9fe || ipv4 == 0;
+	}
+	else if (address->sa_family == AF_INET6)
+	{
+		ipv6 = &((const struct sockaddr_in6 *) address)->sin6_addr;
+		loopback = IN6_IS_ADDR_LOOPBACK(ipv6);
+		link_local = IN6_IS_ADDR_LINKLOCAL(ipv6) ||
+			IN6_IS_ADDR_UNSPECIFIED(ipv6) ||
+			memcmp(ipv6->s6_addr, ec2, sizeof(ec2)) == 0;
+	}
+	else
+		return "it is no internet address";
+
+	if (rule == SMRT_ADDRESS_LOOPBACK && !loopback)
+		return "plain http is for this machine's loopback only";
+	if (link_local)
+		return "it is a link-local or metadata address";
+	return NULL;
+}
+
+static bool
+ipv4_of(const struct sockaddr *address, uint32 *ipv4)
+{
+	const struct in6_addr *ipv6;
+	uint32		network;
+
+	if (address->sa_family == AF_INET)
+		network = ((const struct sockaddr_in *) address)->sin_addr.s_addr;
+	else if (address->sa_family == AF_INET6)
+	{
+		ipv6 = &((const struct sockaddr_in6 *) address)->sin6_addr;
+		if (!IN6_IS_ADDR_V4MAPPED(ipv6))
+			return false;
+		memcpy(&network, ipv6->s6_addr + 12, sizeof(network));
+	}
+	else
+		return false;
+	*ipv4 = ntohl(network);
+	return true;
+}

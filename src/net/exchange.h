@@ -1,0 +1,71 @@
+/*
+ * One HTTP request and its answer.
+ *
+ * An exchange is started, driven by smrt_pump_run() together with all others of
+ * this backend until done is true, read, and ended.  Whoever starts it must
+ * end it, on errors too: hang that on the reset of a memory context.  Ending
+ * never waits, whatever state the transfer is in.
+ */
+#ifndef SMRT_NET_EXCHANGE_H
+#define SMRT_NET_EXCHANGE_H
+
+#include "aws/fault.h"
+#include "aws/header.h"
+#include "lib/ilist.h"
+#include "net/address.h"
+
+/* Everything points to the starter's memory and must stay until the end. */
+typedef struct SmrtExchangeSpec
+{
+	const char *url;			/* path and all, sent as it stands */
+	const SmrtHeader *headers;	/* all that are sent, but content-length */
+	int			n_headers;
+	SmrtSpan	body;			/* sent with POST */
+	const char *ca_file;		/* PEM; NULL: what libcurl was built to trust */
+	const char *proxy;			/* URL; NULL: none, whatever the environment
+								 * says */
+	SmrtAddressRule addresses;
+	int			connect_timeout_ms; /* name, connection and TLS together */
+	int			timeout_ms;		/* all of it */
+	int			idle_timeout_s; /* older kept connections are not used again */
+	size_t		max_response;	/* bytes of body */
+} SmrtExchangeSpec;
+
+/* How far it came: for messages about what took so long. */
+typedef enum SmrtPhase
+{
+	SMRT_PHASE_RESOLVING,
+	SMRT_PHASE_CONNECTING,
+	SMRT_PHASE_HANDSHAKE,
+	SMRT_PHASE_SENDING,
+	SMRT_PHASE_WAITING,
+	SMRT_PHASE_READING,
+	SMRT_PHASE_COUNT
+} SmrtPhase;
+
+typedef struct SmrtExchange
+{
+	dlist_node	node;			/* running: the pump's; else at rest */
+	bool		done;
+
+	/* valid once done */
+	SmrtFaultKind failure;		/* NONE: there is an answer, of any status */
+	const char *failure_text;	/* libcurl's or ours */
+	SmrtPhase	phase;			/* reached */
+	int			status;
+	SmrtSpan	headers;		/* lines of the last answer, without the first */
+	SmrtSpan	body;
+	int64		started_us;		/* wall clock, microseconds from 1970 */
+	int64		finished_us;
+} SmrtExchange;
+
+/* Raises an error only when this backend can make no transfers at all. */
+extern SmrtExchange *smrt_exchange_start(const SmrtExchangeSpec *spec);
+
+/* Drops it if it still runs; the spans of the answer are invalid then. */
+extern void smrt_exchange_end(SmrtExchange *exchange);
+
+/* The name of a phase, for messages: "connecting". */
+extern const char *smrt_phase_name(SmrtPhase phase);
+
+#endif							/* SMRT_NET_EXCHANGE_H */

@@ -1,0 +1,396 @@
+/*
+ * The backend's one multi handle and the wait for it.
+ *
+ * libcurl tells which sockets it wants watched and when it wants to be called
+ * again; we keep its sockets in one poller whose descriptor stands in a
+ * WaitEventSet beside the latch and the postmaster.  Nothing throws while
+ * libcurl is on the stack: its callbacks note what happened, and errors and
+ * interrupts are raised between two calls into it.
+ *
+ * libcurl resolves names in threads of its own.  A thread inherits the signal
+ * mask of the one that makes it, and PostgreSQL's handlers must run in the main
+ * thread only; so all signals are blocked when a resolver starts
+ * (smrt_pump_mask_signals) and unblocked when that call into libcurl is over.
+ * That costs nothing while connections are reused.
+ *
+ * Deadlines are ours and not libcurl's, since its own would join a resolver
+ * thread that hangs.  Nothing is cleaned up at exit for the same reason: the
+ * process takes all of it along.
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include <curl/curl.h>
+
+#include "miscadmin.h"
+#include "net/poller.h"
+#include "net/pump.h"
+#include "net/transfer.h"
+#include "pg/compat.h"
+#include "storage/fd.h"
+
+/* Idle connections that libcurl keeps in one backend. */
+#define MAX_KEPT_CONNECTIONS 128
+
+/* Longest sleep: an upper bound only, every event wakes us. */
+#define MAX_SLEEP_MS 60000
+
+typedef struct Watch
+{
+	uint8		wanted;			/* SMRT_POLL_* bits that libcurl asked for */
+	uint8		registered;		/* those the poller has; may lag behind */
+} Watch;
+
+static CURLM *multi;
+static int	poller = -1;
+static WaitEventSet *wait_set;
+static uint32 wait_event;
+static Watch *watches;			/* indexed by descriptor */
+static int	n_watches;
+static int64 timer_ms = -1;		/* when libcurl wants a call; -1: not */
+static dlist_head running = DLIST_STATIC_INIT(running);
+
+static bool signals_masked;
+static sigset_t signals_before;
+
+static void start_libcurl(void);
+static int	on_socket(CURL *easy, curl_socket_t fd, int what, void *userp,
+					  void *socketp);
+static int	on_timer(CURLM *m, long timeout_ms, void *userp);
+static void drive_sockets(void);
+static void drive_timer(void);
+static void expire_transfers(void);
+static int	collect_finished(void);
+static int64 next_wake_ms(int64 until);
+static void unmask_signals(void);
+
+int64
+smrt_pump_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void
+smrt_pump_run(int64 wait_ms)
+{
+	int64		until = smrt_pump_now_ms() + wait_ms;
+
+	smrt_pump_ensure();
+	for (;;)
+	{
+		WaitEvent	events[3];
+		int			n;
+
+		CHECK_FOR_INTERRUPTS();
+		drive_timer();
+		expire_transfers();
+		if (collect_finished() > 0)
+			return;
+		n = WaitEventSetWait(wait_set, next_wake_ms(until), events,
+							 lengthof(events), wait_event);
+		for (int i = 0; i < n; i++)
+		{
+			if (events[i].events & WL_LATCH_SET)
+				ResetLatch(MyLatch);
+			if (events[i].events & WL_SOCKET_READABLE)
+				drive_sockets();
+		}
+		if (collect_finished() > 0 || smrt_pump_now_ms() >= until)
+			return;
+	}
+}
+
+static int64
+next_wake_ms(int64 until)
+{
+	int64		now = smrt_pump_now_ms();
+	dlist_iter	iter;
+
+	if (timer_ms >= 0)
+		until = Min(until, timer_ms);
+	dlist_foreach(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+
+		until = Min(until, Min(transfer->connect_by_ms,
+							   transfer->finish_by_ms));
+	}
+	return Max(0, Min(until - now, MAX_SLEEP_MS));
+}
+
+static void
+drive_timer(void)
+{
+	int			still_running;
+
+	/* Each call may ask for another one at once; that one is driven too. */
+	while (timer_ms >= 0 && timer_ms <= smrt_pump_now_ms())
+	{
+		timer_ms = -1;
+		curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0,
+								 &still_running);
+		unmask_signals();
+	}
+}
+
+static void
+drive_sockets(void)
+{
+	SmrtPollEvent events[64];
+	int			n = smrt_poller_collect(poller, events, lengthof(events));
+
+	for (int i = 0; i < n; i++)
+	{
+		Watch	   *watch = &watches[events[i].fd];
+		int			still_running;
+		int			action = 0;
+
+		/* libcurl lost interest and we had not told the poller yet */
+		if ((events[i].events & (watch->wanted | SMRT_POLL_ERROR)) == 0 ||
+			watch->wanted == 0)
+		{
+			(void) smrt_poller_change(poller, events[i].fd, watch->registered,
+									  watch->wanted);
+			watch->registered = watch->wanted;
+			continue;
+		}
+		if (events[i].events & SMRT_POLL_READ)
+			action |= CURL_CSELECT_IN;
+		if (events[i].events & SMRT_POLL_WRITE)
+			action |= CURL_CSELECT_OUT;
+		if (events[i].events & SMRT_POLL_ERROR)
+			action |= CURL_CSELECT_ERR;
+		curl_multi_socket_action(multi, events[i].fd, action, &still_running);
+		unmask_signals();
+	}
+}
+
+/* Ends what has run too long, in our own words and without libcurl's clock. */
+static void
+expire_transfers(void)
+{
+	int64		now = smrt_pump_now_ms();
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+
+		if (transfer->exchange.done)
+			continue;
+		if (now >= transfer->finish_by_ms)
+			smrt_transfer_expire(transfer, false);
+		else if (now >= transfer->connect_by_ms)
+			smrt_transfer_expire(transfer, true);
+	}
+}
+
+/* Takes finished transfers out of libcurl and tells how many have an owner. */
+static int
+collect_finished(void)
+{
+	dlist_mutable_iter iter;
+	CURLMsg    *message;
+	int			left;
+	int			n = 0;
+
+	while ((message = curl_multi_info_read(multi, &left)) != NULL)
+	{
+		SmrtTransfer *transfer;
+		CURLcode	code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+						  (char **) &transfer);
+		smrt_transfer_finish(transfer, code);
+		curl_multi_remove_handle(multi, transfer->easy);
+		transfer->in_multi = false;
+		if (transfer->parked)
+			smrt_transfer_free(transfer);
+	}
+
+	dlist_foreach_modify(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+
+		if (transfer->exchange.done)
+		{
+			dlist_delete(iter.cur);
+			transfer->listed = false;
+			n++;
+		}
+	}
+	return n;
+}
+
+bool
+smrt_transfer_submit(SmrtTransfer *transfer)
+{
+	CURLMcode	code = curl_multi_add_handle(multi, transfer->easy);
+
+	unmask_signals();
+	if (code != CURLM_OK)
+		return false;
+	transfer->in_multi = true;
+	transfer->listed = true;
+	dlist_push_tail(&running, &transfer->exchange.node);
+	return true;
+}
+
+void
+smrt_transfer_withdraw(SmrtTransfer *transfer)
+{
+	if (transfer->listed)
+		dlist_delete(&transfer->exchange.node);
+	transfer->listed = false;
+	if (!transfer->in_multi || transfer->parked)
+		return;
+	curl_multi_remove_handle(multi, transfer->easy);
+	unmask_signals();
+	transfer->in_multi = false;
+}
+
+void
+smrt_pump_ensure(void)
+{
+	if (wait_set != NULL)
+		return;
+	start_libcurl();
+	if (poller < 0)
+	{
+		if (!AcquireExternalFD())
+			ereport(ERROR,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("no file descriptor left for network transfers")));
+		poller = smrt_poller_open();
+		if (poller < 0)
+		{
+			ReleaseExternalFD();
+			ereport(ERROR,
+					(errcode_for_socket_access(),
+					 errmsg("could not make an event queue: %m")));
+		}
+	}
+	wait_event = smrt_wait_event("SageMakerInvoke");
+	wait_set = smrt_wait_set_create(3);
+	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+					  NULL);
+	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, poller, NULL, NULL);
+}
+
+/*
+ * In the backend on first use and never in the postmaster: libcurl is not made
+ * to be forked.
+ */
+static void
+start_libcurl(void)
+{
+	CURLcode	code;
+
+	if (multi != NULL)
+		return;
+	if ((curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_ASYNCHDNS) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("libcurl was built without an asynchronous resolver"),
+				 errdetail("A name lookup could not be cancelled."),
+				 errhint("Install a libcurl with the AsynchDNS feature.")));
+	smrt_pump_mask_signals();
+	code = curl_global_init(CURL_GLOBAL_DEFAULT);
+	if (code == CURLE_OK)
+		multi = curl_multi_init();
+	unmask_signals();
+	if (multi == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("could not start libcurl: %s",
+						curl_easy_strerror(code))));
+	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) MAX_KEPT_CONNECTIONS);
+}
+
+/*
+ * libcurl's wish about one socket.  A wish for less is not passed on at once: a
+ * kept connection is dropped and wanted again around every request, and two
+ * system calls a request would be spent on it.  drive_sockets() corrects the
+ * poller when an unwanted event comes.
+ */
+static int
+on_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void *socketp)
+{
+	uint8		wanted = 0;
+
+	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
+		wanted |= SMRT_POLL_READ;
+	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
+		wanted |= SMRT_POLL_WRITE;
+	if (fd >= n_watches)
+	{
+		int			n = Max(fd + 1, 64);
+		Watch	   *grown = realloc(watches, n * sizeof(Watch));
+
+		if (grown == NULL)
+			return -1;
+		memset(grown + n_watches, 0, (n - n_watches) * sizeof(Watch));
+		watches = grown;
+		n_watches = n;
+	}
+	if ((wanted & ~watches[fd].registered) != 0)
+	{
+		if (smrt_poller_change(poller, fd, watches[fd].registered, wanted) < 0)
+			return -1;
+		watches[fd].registered = wanted;
+	}
+	watches[fd].wanted = wanted;
+	return 0;
+}
+
+static int
+on_timer(CURLM *m, long timeout_ms, void *userp)
+{
+	timer_ms = timeout_ms < 0 ? -1 : smrt_pump_now_ms() + timeout_ms;
+	return 0;
+}
+
+/* A closed descriptor has left the poller; its number may come back. */
+void
+smrt_pump_forget(int fd)
+{
+	if (fd < n_watches)
+		watches[fd] = (Watch) {0, 0};
+}
+
+void
+smrt_pump_mask_signals(void)
+{
+	sigset_t	all;
+
+	if (signals_masked)
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &signals_before);
+	signals_masked = true;
+}
+
+static void
+unmask_signals(void)
+{
+	if (!signals_masked)
+		return;
+	pthread_sigmask(SIG_SETMASK, &signals_before, NULL);
+	signals_masked = false;
+}

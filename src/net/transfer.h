@@ -1,0 +1,70 @@
+/*
+ * An exchange as libcurl and the pump see it: inside net/ only.
+ *
+ * Transfers live in malloc'ed memory and are kept for the next request.  Their
+ * states:
+ *
+ *     at rest --start--> running --libcurl or a deadline--> done --end--> at rest
+ *                           |
+ *                           +--end while a name is being resolved--> parked
+ *
+ * A parked transfer has lost its owner, but removing it from libcurl would wait
+ * for the resolver's thread (libcurl before 7.87, and unless told otherwise
+ * after).  So it stays until the resolver answers; no socket is opened for it
+ * then, it fails, and the pump frees it.
+ */
+#ifndef SMRT_NET_TRANSFER_H
+#define SMRT_NET_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "aws/buffer.h"
+#include "net/exchange.h"
+
+typedef struct SmrtTransfer
+{
+	SmrtExchange exchange;		/* first: what the owner holds */
+	CURL	   *easy;
+	bool		in_multi;		/* libcurl has it */
+	bool		listed;			/* exchange.node is in the pump's list */
+	bool		resolving;		/* a resolver may be at work */
+	bool		parked;
+	bool		body_begun;		/* header lines from now on are trailers */
+	char	   *ca_file;		/* its route, for life: see set_route() */
+	char	   *proxy;
+	SmrtAddressRule addresses;
+	const char *refusal;		/* why an address was not contacted */
+	int64		connect_by_ms;	/* on the pump's clock */
+	int64		finish_by_ms;
+	SmrtBuf		lines;			/* header lines sent, each with its NUL */
+	struct curl_slist *list;	/* nodes over lines, an array */
+	int			list_size;
+	SmrtBuf		headers;		/* header lines received */
+	size_t		header_bytes;	/* of all answers, 1xx included */
+	SmrtBuf		body;
+	char		url[2048];		/* set on easy last */
+	char		error[CURL_ERROR_SIZE];
+} SmrtTransfer;
+
+/* In net/pump.c: libcurl's side. */
+
+/* Makes multi handle, poller and wait set on first use; may raise. */
+extern void smrt_pump_ensure(void);
+
+/* False when libcurl does not take it. */
+extern bool smrt_transfer_submit(SmrtTransfer *transfer);
+
+/* Takes it out of the pump's list and, unless it is parked, out of libcurl. */
+extern void smrt_transfer_withdraw(SmrtTransfer *transfer);
+
+/* For the callbacks: a resolver thread is about to start, a socket is closed. */
+extern void smrt_pump_mask_signals(void);
+extern void smrt_pump_forget(int fd);
+
+/* In net/exchange.c: results, filled in when the pump sees the end. */
+
+extern void smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code);
+extern void smrt_transfer_expire(SmrtTransfer *transfer, bool connecting);
+extern void smrt_transfer_free(SmrtTransfer *transfer);
+
+#endif							/* SMRT_NET_TRANSFER_H */

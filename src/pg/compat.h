@@ -1,0 +1,93 @@
+/*
+ * What differs between PostgreSQL 13 and 18, behind one name each.  No other
+ * file asks for the server's version.
+ */
+#ifndef SMRT_PG_COMPAT_H
+#define SMRT_PG_COMPAT_H
+
+#include "common/jsonapi.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#if PG_VERSION_NUM < 130000
+#error "sagemaker_rt needs PostgreSQL 13 or newer"
+#endif
+
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+#if PG_VERSION_NUM >= 170000
+#include "utils/wait_event.h"
+#endif
+
+/* A typing error in one of our settings becomes an error, or a warning. */
+static inline void
+smrt_reserve_settings(const char *prefix)
+{
+#if PG_VERSION_NUM >= 150000
+	MarkGUCPrefixReserved(prefix);
+#else
+	EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+/* A set that lives as long as the process, owned by no resource owner. */
+static inline WaitEventSet *
+smrt_wait_set_create(int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(NULL, nevents);
+#else
+	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
+/* What pg_stat_activity shows: a name of ours where the server has such. */
+static inline uint32
+smrt_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	(void) name;
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* Uniform in [0, 1); nothing that must not be guessed. */
+static inline double
+smrt_random_fraction(void)
+{
+#if PG_VERSION_NUM >= 150000
+	return pg_prng_double(&pg_global_prng_state);
+#else
+	return (double) random() / ((double) MAX_RANDOM_VALUE + 1);
+#endif
+}
+
+/* What a callback of the JSON parser returns: return SMRT_JSON_GO_ON; */
+#if PG_VERSION_NUM >= 160000
+typedef JsonParseErrorType SmrtJsonVerdict;
+#define SMRT_JSON_GO_ON JSON_SUCCESS
+#else
+typedef void SmrtJsonVerdict;
+#define SMRT_JSON_GO_ON
+#endif
+
+/* A palloc'ed parser state over text in the given encoding. */
+static inline JsonLexContext *
+smrt_json_lexer(char *text, size_t len, int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, text, len, encoding, true);
+#else
+	return makeJsonLexContextCstringLen(text, (int) len, encoding, true);
+#endif
+}
+
+#endif							/* SMRT_PG_COMPAT_H */

@@ -1,0 +1,136 @@
+/*
+ * Members of a JSON object from outside.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "pg/compat.h"
+#include "pg/json.h"
+
+typedef struct ReadState
+{
+	SmrtJsonMember *members;
+	int			n_members;
+	int			depth;
+	bool		object;			/* the outermost value is an object */
+	char	   *field;			/* name of the field at depth 1 */
+} ReadState;
+
+static bool parse(SmrtSpan text, ReadState *state);
+
+bool
+smrt_json_members(SmrtSpan text, SmrtJsonMember *members, int n_members)
+{
+	ReadState	state = {members, n_members};
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool parsed = false;
+
+	if (text.len == 0 || text.len > MaxAllocSize / 8 ||
+		!pg_verify_mbstr(PG_UTF8, text.data, text.len, true))
+		return false;
+
+	/*
+	 * The parser raises two errors by itself: over a character that the
+	 * database's encoding lacks, and when nesting exhausts the stack.  It holds
+	 * nothing but memory of this context then.
+	 */
+	PG_TRY();
+	{
+		parsed = parse(text, &state);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() != ERRCODE_UNTRANSLATABLE_CHARACTER &&
+			geterrcode() != ERRCODE_STATEMENT_TOO_COMPLEX)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	if (parsed && state.object)
+		return true;
+	for (int i = 0; i < n_members; i++)
+		members[i].value = NULL;
+	return false;
+}
+
+static SmrtJsonVerdict
+on_object_start(void *context)
+{
+	ReadState  *state = context;
+
+	if (state->depth++ == 0)
+		state->object = true;
+	return SMRT_JSON_GO_ON;
+}
+
+static SmrtJsonVerdict
+on_array_start(void *context)
+{
+	((ReadState *) context)->depth++;
+	return SMRT_JSON_GO_ON;
+}
+
+static SmrtJsonVerdict
+on_end(void *context)
+{
+	((ReadState *) context)->depth--;
+	return SMRT_JSON_GO_ON;
+}
+
+static SmrtJsonVerdict
+on_field(void *context, char *name, bool is_null)
+{
+	ReadState  *state = context;
+
+	if (state->depth == 1)
+		state->field = name;
+	return SMRT_JSON_GO_ON;
+}
+
+static SmrtJsonVerdict
+on_scalar(void *context, char *token, JsonTokenType type)
+{
+	ReadState  *state = context;
+
+	if (state->depth == 1 && state->object && state->field != NULL &&
+		type != JSON_TOKEN_NULL)
+		for (int i = 0; i < state->n_members; i++)
+			if (pg_strcasecmp(state->members[i].name, state->field) == 0)
+				state->members[i].value = token;
+	return SMRT_JSON_GO_ON;
+}
+
+static bool
+parse(SmrtSpan text, ReadState *state)
+{
+	JsonSemAction actions = {0};
+	char	   *copy = pg_any_to_server(pnstrdup(text.data, text.len), text.len,
+										PG_UTF8);
+
+	actions.semstate = state;
+	actions.object_start = on_object_start;
+	actions.object_end = on_end;
+	actions.array_start = on_array_start;
+	actions.array_end = on_end;
+	actions.object_field_start = on_field;
+	actions.scalar = on_scalar;
+	return pg_parse_json(smrt_json_lexer(copy, strlen(copy),
+										 GetDatabaseEncoding()),
+						 &actions) == JSON_SUCCESS;
+}
+
+char *
+smrt_json_problem(SmrtSpan text)
+{
+	JsonSemAction nothing = {0};
+	JsonLexContext *lexer;
+	JsonParseErrorType verdict;
+
+	if (!pg_verify_mbstr(PG_UTF8, text.data, text.len, true))
+		return pstrdup("it is not UTF-8");
+	lexer = smrt_json_lexer(pnstrdup(text.data, text.len), text.len, PG_UTF8);
+	verdict = pg_parse_json(lexer, &nothing);
+	return verdict == JSON_SUCCESS ? NULL : json_errdetail(verdict, lexer);
+}

@@ -1,0 +1,28 @@
+/*
+ * Reading JSON that came from outside with PostgreSQL's own parser, without
+ * raising an error over what is no JSON.
+ */
+#ifndef SMRT_PG_JSON_H
+#define SMRT_PG_JSON_H
+
+#include "aws/span.h"
+
+typedef struct SmrtJsonMember
+{
+	const char *name;			/* compared without case */
+	char	   *value;			/* the scalar as text, palloc'ed; NULL: absent,
+								 * null, or no scalar */
+} SmrtJsonMember;
+
+/*
+ * Fills the members of the object that text is; nested objects are passed
+ * over.  False, with nothing filled in, when text is not a JSON object, is not
+ * UTF-8, or is nested deeper than the stack allows.
+ */
+extern bool smrt_json_members(SmrtSpan text, SmrtJsonMember *members,
+							  int n_members);
+
+/* What is wrong with text as JSON, palloc'ed; NULL when nothing is. */
+extern char *smrt_json_problem(SmrtSpan text);
+
+#endif							/* SMRT_PG_JSON_H */

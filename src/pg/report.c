@@ -1,0 +1,234 @@
+/*
+ * Error reports.
+ *
+ * The message names endpoint, what happened and what the service said in one
+ * line, since schedulers and logs often keep that line only.  The detail has the
+ * facts.  Keys that a service repeats in its answer are blotted out.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "pg/compat.h"
+#include "pg/report.h"
+
+/* Most bytes of a remote message that are shown. */
+#define MAX_REMOTE_TEXT 1024
+
+/* How much of an access key id is shown: enough to tell which, no more. */
+#define KEY_ID_TAIL 4
+
+typedef struct FaultRow
+{
+	int			sqlstate;
+	const char *what;
+	const char *hint;
+	bool		about_key;		/* which key, region and host matter */
+} FaultRow;
+
+#define RESOURCES ERRCODE_INSUFFICIENT_RESOURCES
+#define LIMIT ERRCODE_PROGRAM_LIMIT_EXCEEDED
+#define NOT_AUTHORIZED ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION
+
+/* Never class 08: connection pools would drop the database connection. */
+#define TRANSPORT ERRCODE_IO_ERROR
+
+static const FaultRow rows[] = {
+	[SMRT_FAULT_NONE] = {ERRCODE_INTERNAL_ERROR, "nothing failed", NULL},
+	[SMRT_FAULT_RESOLVE] = {TRANSPORT, "the host name could not be resolved",
+		"Check the region or the URL, and the name service of the database server."},
+	[SMRT_FAULT_ADDRESS] = {TRANSPORT, "the host's address is not permitted",
+		"Check what the host's name resolves to."},
+	[SMRT_FAULT_CONNECT] = {TRANSPORT, "could not connect",
+		"Check that the database server reaches the host: route, firewall, VPC endpoint, proxy."},
+	[SMRT_FAULT_CONNECT_TIMEOUT] = {TRANSPORT, "could not connect in time",
+		"Check that the database server reaches the host, or raise connect_timeout."},
+	[SMRT_FAULT_TLS] = {TRANSPORT, "no secure connection",
+		"Check \"sagemaker_rt.ca_file\", the host's certificate, and the server's clock."},
+	[SMRT_FAULT_CUT_OFF] = {TRANSPORT, "the connection ended before the answer did", NULL},
+	[SMRT_FAULT_TIMEOUT] = {TRANSPORT, "no answer in time",
+		"Raise timeout, or send less in one request."},
+	[SMRT_FAULT_REPLY] = {SMRT_ERRCODE_BAD_REPLY, "the answer is not one that the service gives",
+		"Check that the URL is that of SageMaker Runtime and not of a proxy or a web page."},
+	[SMRT_FAULT_REPLY_TOO_LARGE] = {LIMIT, "the answer is too large",
+		"Raise max_response_size, or ask for less in one request."},
+	[SMRT_FAULT_NO_MEMORY] = {ERRCODE_OUT_OF_MEMORY, "out of memory", NULL},
+	[SMRT_FAULT_REFUSED] = {ERRCODE_INVALID_PARAMETER_VALUE, "the service refused the request", NULL, true},
+	[SMRT_FAULT_TOO_LARGE] = {LIMIT, "the request's body is too large for the endpoint",
+		"Send fewer rows in one request."},
+	[SMRT_FAULT_DENIED] = {NOT_AUTHORIZED, "access denied",
+		"Check the key, its permission sagemaker:InvokeEndpoint, the region, and the server's clock.", true},
+	[SMRT_FAULT_EXPIRED] = {NOT_AUTHORIZED, "the credentials have expired",
+		"Provide new keys and session token.", true},
+	[SMRT_FAULT_MODEL] = {ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, "the model failed",
+		"The model container's log has more."},
+	[SMRT_FAULT_NOT_READY] = {RESOURCES, "the model is not ready",
+		"Try again later, or raise total_timeout."},
+	[SMRT_FAULT_THROTTLED] = {RESOURCES, "the service throttled the request",
+		"Send fewer requests at once, or give the endpoint more capacity."},
+	[SMRT_FAULT_SERVICE] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
+	[SMRT_FAULT_DEPENDENCY] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
+};
+
+StaticAssertDecl(lengthof(rows) == SMRT_FAULT_COUNT,
+				 "every kind of fault needs a row");
+
+static char *message(const SmrtFault *fault, const SmrtReport *report);
+static char *detail(const SmrtFault *fault, const SmrtReport *report);
+static void append_sentence(StringInfo text, const char *sentence);
+static char *shown(SmrtSpan remote, const SmrtTarget *target);
+static SmrtSpan blot_out(SmrtSpan text, SmrtSpan secret);
+
+void
+smrt_report_fault(const SmrtFault *fault, const SmrtReport *report)
+{
+	const FaultRow *row = &rows[fault->kind];
+
+	ereport(ERROR,
+			(errcode(row->sqlstate),
+			 errmsg_internal("%s", message(fault, report)),
+			 errdetail_internal("%s", detail(fault, report)),
+			 row->hint ? errhint("%s", row->hint) : 0));
+}
+
+/* endpoint "x": the model failed: 500: shape mismatch */
+static char *
+message(const SmrtFault *fault, const SmrtReport *report)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "endpoint \"%s\": %s",
+					 smrt_report_text(report->endpoint, NAMEDATALEN),
+					 rows[fault->kind].what);
+	if (fault->original_status > 0)
+		appendStringInfo(&text, " with status %d", fault->original_status);
+	if (fault->original_message.len > 0)
+		appendStringInfo(&text, ": %s",
+						 shown(fault->original_message, report->target));
+	else if (fault->text.len > 0)
+		appendStringInfo(&text, ": %s", shown(fault->text, report->target));
+	else if (fault->code.len > 0)
+		appendStringInfo(&text, ": %s", shown(fault->code, report->target));
+	return text.data;
+}
+
+static char *
+detail(const SmrtFault *fault, const SmrtReport *report)
+{
+	const SmrtTarget *target = report->target;
+	SmrtSpan	id = target->keys.access_key_id;
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (fault->status > 0)
+		append_sentence(&text, psprintf("HTTP status %d%s%s", fault->status,
+										fault->code.len ? ", code " : "",
+										shown(fault->code, target)));
+	if (fault->original_message.len > 0 && fault->text.len > 0)
+		append_sentence(&text, psprintf("The service said: %s",
+										shown(fault->text, target)));
+	if (fault->log_stream_arn.len > 0)
+		append_sentence(&text, psprintf("Log stream %s",
+										shown(fault->log_stream_arn, target)));
+	if (report->phase != NULL)
+		append_sentence(&text, psprintf("It ended while %s, after " INT64_FORMAT " ms",
+										report->phase, report->elapsed_ms));
+	append_sentence(&text, psprintf("%d %s, " INT64_FORMAT " ms waited between them%s%s",
+									report->attempts,
+									report->attempts == 1 ? "attempt" : "attempts",
+									report->waited_ms,
+									report->ended_by ? ", ended by " : "",
+									report->ended_by ? report->ended_by : ""));
+	if (fault->request_id.len > 0)
+		append_sentence(&text, psprintf("Request id %s",
+										shown(fault->request_id, target)));
+	append_sentence(&text, psprintf("Host %.*s, region %.*s",
+									(int) target->url.authority.len,
+									target->url.authority.data,
+									(int) target->region.len,
+									target->region.data));
+	if (rows[fault->kind].about_key && id.len > KEY_ID_TAIL)
+		append_sentence(&text, psprintf("Access key id ending in %s",
+										id.data + id.len - KEY_ID_TAIL));
+	return text.data;
+}
+
+static void
+append_sentence(StringInfo text, const char *sentence)
+{
+	size_t		len = strlen(sentence);
+
+	if (text->len > 0)
+		appendStringInfoChar(text, ' ');
+	appendStringInfoString(text, sentence);
+	if (len == 0 || sentence[len - 1] != '.')
+		appendStringInfoChar(text, '.');
+}
+
+static char *
+shown(SmrtSpan remote, const SmrtTarget *target)
+{
+	remote = blot_out(remote, target->keys.secret_access_key);
+	remote = blot_out(remote, target->keys.session_token);
+	return smrt_report_text(remote, MAX_REMOTE_TEXT);
+}
+
+/* text with each occurrence of secret overwritten, in a copy if there is one */
+static SmrtSpan
+blot_out(SmrtSpan text, SmrtSpan secret)
+{
+	char	   *copy = NULL;
+
+	if (secret.len == 0)
+		return text;
+	for (size_t i = 0; i + secret.len <= text.len; i++)
+	{
+		if (memcmp(text.data + i, secret.data, secret.len) != 0)
+			continue;
+		if (copy == NULL)
+		{
+			copy = palloc(text.len);
+			memcpy(copy, text.data, text.len);
+			text.data = copy;
+		}
+		memset(copy + i, '*', secret.len);
+	}
+	return text;
+}
+
+char *
+smrt_report_text(SmrtSpan bytes, size_t max)
+{
+	StringInfoData text;
+	bool		cut = bytes.len > max;
+	const unsigned char *c = (const unsigned char *) bytes.data;
+	const unsigned char *end = c + (cut ? max : bytes.len);
+
+	initStringInfo(&text);
+	while (c < end)
+	{
+		int			len = 1;
+
+		if (*c >= 0x80 && GetDatabaseEncoding() == PG_UTF8)
+		{
+			len = pg_utf_mblen(c);
+			if (len <= end - c && pg_utf8_islegal(c, len) && len > 1)
+			{
+				appendBinaryStringInfo(&text, (const char *) c, len);
+				c += len;
+				continue;
+			}
+			len = 1;
+		}
+		if (*c == '\n' || *c == '\r' || *c == '\t')
+			appendStringInfoChar(&text, ' ');
+		else if (*c < 0x20 || *c >= 0x7f)
+			appendStringInfo(&text, "\\x%02x", *c);
+		else
+			appendStringInfoChar(&text, (char) *c);
+		c += len;
+	}
+	if (cut)
+		appendStringInfoString(&text, "...");
+	return text.data;
+}

@@ -1,0 +1,41 @@
+/*
+ * From a fault to what a person reads: the one place where an SQLSTATE is
+ * chosen for what came from outside, and where remote text is made fit to be
+ * shown.
+ */
+#ifndef SMRT_PG_REPORT_H
+#define SMRT_PG_REPORT_H
+
+#include "aws/fault.h"
+#include "pg/target.h"
+
+/*
+ * SQLSTATEs of class 38 with an S: ours by the standard's rule for own
+ * subclasses.
+ */
+#define SMRT_ERRCODE_BAD_REPLY MAKE_SQLSTATE('3', '8', 'S', '0', '1')
+
+/* The circumstances of a failed call. */
+typedef struct SmrtReport
+{
+	const SmrtTarget *target;
+	SmrtSpan	endpoint;		/* the endpoint's name */
+	int			attempts;
+	int64		waited_ms;		/* between them */
+	const char *ended_by;		/* what stopped further attempts: a setting's
+								 * name, or NULL */
+	const char *phase;			/* how far a broken transfer came, or NULL */
+	int64		elapsed_ms;		/* of the last attempt */
+} SmrtReport;
+
+/* Raises the error. */
+extern void smrt_report_fault(const SmrtFault *fault, const SmrtReport *report)
+			pg_attribute_noreturn();
+
+/*
+ * Bytes from outside as text in the database's encoding, palloc'ed: what is no
+ * valid or visible character becomes \xNN, more than max bytes end in "...".
+ */
+extern char *smrt_report_text(SmrtSpan bytes, size_t max);
+
+#endif							/* SMRT_PG_REPORT_H */

@@ -1,0 +1,55 @@
+/*
+ * The settings sagemaker_rt.*.  Where requests go and what is trusted can be
+ * set by superusers only; what a call may cost in time and memory by anyone.
+ */
+#ifndef SMRT_PG_SETTINGS_H
+#define SMRT_PG_SETTINGS_H
+
+#include "aws/error.h"
+
+/* The bounds of one call; each can also be given for a single call. */
+typedef struct SmrtLimits
+{
+	int			connect_timeout;	/* ms: name, connection, TLS */
+	int			timeout;		/* ms: one attempt */
+	int			total_timeout;	/* ms: all attempts and the waits between */
+	int			max_attempts;	/* the first one included */
+	int			max_response_size;	/* bytes of an answer's body */
+	bool		retry_timeouts; /* a request that timed out may have run, and
+								 * been billed: try again all the same? */
+} SmrtLimits;
+
+typedef struct SmrtSettings
+{
+	/* NULL or "" when unset */
+	char	   *region;
+	char	   *access_key_id;
+	char	   *secret_access_key;
+	char	   *session_token;
+	char	   *endpoint_url;
+	char	   *ca_file;
+	char	   *proxy;
+	bool		allow_http;
+	int			idle_timeout;	/* s */
+	SmrtLimits	limits;
+} SmrtSettings;
+
+extern SmrtSettings smrt_settings;
+
+/* Changes whenever a setting that a target is made of changes. */
+extern uint64 smrt_settings_generation;
+
+extern void smrt_settings_define(void);
+
+/*
+ * Sets one limit by its setting's name without the prefix, value as in SET
+ * ('2s', '10MB', 'off').  False, with the reason, when value is not fit for it.
+ * No such name: *known is false.
+ */
+extern bool smrt_limits_set(SmrtLimits *limits, const char *name,
+							const char *value, bool *known, SmrtError *error);
+
+/* The names it knows, "a, b, c": palloc'ed. */
+extern char *smrt_limits_names(void);
+
+#endif							/* SMRT_PG_SETTINGS_H */

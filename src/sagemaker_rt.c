@@ -1,0 +1,25 @@
+/*
+ * sagemaker_rt: SageMaker models inside SQL.
+ *
+ * The library's entry: settings and nothing else.  No network, no thread and no
+ * descriptor comes of loading it, as it may be loaded by the postmaster.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "pg/compat.h"
+#include "pg/settings.h"
+
+#ifdef PG_MODULE_MAGIC_EXT
+PG_MODULE_MAGIC_EXT(.name = "sagemaker_rt",.version = SMRT_VERSION);
+#else
+PG_MODULE_MAGIC;
+#endif
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	smrt_settings_define();
+}

@@ -1,0 +1,161 @@
+/*
+ * sagemaker_response: made from a response, and its body decoded.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "pg/compat.h"
+#include "pg/json.h"
+#include "pg/report.h"
+#include "sql/response.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/jsonb.h"
+
+/* The type's columns, in order. */
+typedef enum Column
+{
+	COLUMN_BODY,
+	COLUMN_CONTENT_TYPE,
+	COLUMN_INVOKED_PRODUCTION_VARIANT,
+	COLUMN_CUSTOM_ATTRIBUTES,
+	COLUMN_NEW_SESSION_ID,
+	COLUMN_CLOSED_SESSION_ID,
+	COLUMN_REQUEST_ID,
+	COLUMN_COUNT
+} Column;
+
+/* How much of a body that is not JSON is shown. */
+#define SHOWN_BYTES 80
+
+PG_FUNCTION_INFO_V1(sagemaker_body_text);
+PG_FUNCTION_INFO_V1(sagemaker_body_json);
+
+static Datum text_or_null(SmrtSpan value, bool *is_null);
+static bytea *body_of(HeapTupleHeader response);
+static int	charset_of(HeapTupleHeader response);
+
+TupleDesc
+smrt_response_tupdesc(FunctionCallInfo fcinfo)
+{
+	TupleDesc	tupdesc;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE ||
+		tupdesc->natts != COLUMN_COUNT)
+		elog(ERROR, "function does not return sagemaker_response");
+	return BlessTupleDesc(CreateTupleDescCopy(tupdesc));
+}
+
+Datum
+smrt_response_datum(TupleDesc tupdesc, const SmrtResponse *response)
+{
+	Datum		values[COLUMN_COUNT];
+	bool		nulls[COLUMN_COUNT] = {false};
+	bytea	   *body = palloc(VARHDRSZ + response->body.len);
+
+	SET_VARSIZE(body, VARHDRSZ + response->body.len);
+	memcpy(VARDATA(body), response->body.data, response->body.len);
+	values[COLUMN_BODY] = PointerGetDatum(body);
+
+#define FILL(column, member) \
+	values[column] = text_or_null(response->member, &nulls[column])
+
+	FILL(COLUMN_CONTENT_TYPE, content_type);
+	FILL(COLUMN_INVOKED_PRODUCTION_VARIANT, invoked_production_variant);
+	FILL(COLUMN_CUSTOM_ATTRIBUTES, custom_attributes);
+	FILL(COLUMN_NEW_SESSION_ID, new_session_id);
+	FILL(COLUMN_CLOSED_SESSION_ID, closed_session_id);
+	FILL(COLUMN_REQUEST_ID, request_id);
+	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
+}
+
+static Datum
+text_or_null(SmrtSpan value, bool *is_null)
+{
+	*is_null = smrt_span_absent(value);
+	if (*is_null)
+		return (Datum) 0;
+	for (size_t i = 0; i < value.len; i++)
+		if (value.data[i] < ' ' || value.data[i] > '~')
+			return CStringGetTextDatum(smrt_report_text(value, value.len));
+	return PointerGetDatum(cstring_to_text_with_len(value.data, value.len));
+}
+
+/* The body as text, in the charset that its content type names, else UTF-8. */
+Datum
+sagemaker_body_text(PG_FUNCTION_ARGS)
+{
+	HeapTupleHeader response = PG_GETARG_HEAPTUPLEHEADER(0);
+	bytea	   *body = body_of(response);
+	char	   *text;
+	int			len;
+
+	if (body == NULL)
+		PG_RETURN_NULL();
+	len = VARSIZE_ANY_EXHDR(body);
+	text = pg_any_to_server(VARDATA_ANY(body), len, charset_of(response));
+	if (text != VARDATA_ANY(body))
+		len = strlen(text);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(text, len));
+}
+
+/* JSON is UTF-8 by its definition (RFC 8259), whatever the content type. */
+Datum
+sagemaker_body_json(PG_FUNCTION_ARGS)
+{
+	bytea	   *body = body_of(PG_GETARG_HEAPTUPLEHEADER(0));
+	SmrtSpan	span;
+	char	   *problem;
+
+	if (body == NULL)
+		PG_RETURN_NULL();
+	span = smrt_span_of(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body));
+	problem = smrt_json_problem(span);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(SMRT_ERRCODE_BAD_REPLY),
+				 errmsg("the body is not JSON: %s", problem),
+				 errdetail("It has %zu bytes and begins with: %s",
+						   span.len, smrt_report_text(span, SHOWN_BYTES))));
+	return DirectFunctionCall1(jsonb_in,
+							   CStringGetDatum(pg_any_to_server(pnstrdup(span.data, span.len),
+																span.len, PG_UTF8)));
+}
+
+static bytea *
+body_of(HeapTupleHeader response)
+{
+	bool		is_null;
+	Datum		body = GetAttributeByNum(response, COLUMN_BODY + 1, &is_null);
+
+	return is_null ? NULL : DatumGetByteaPP(body);
+}
+
+/* An encoding's number; a charset that PostgreSQL lacks is taken for UTF-8. */
+static int
+charset_of(HeapTupleHeader response)
+{
+	bool		is_null;
+	Datum		content_type = GetAttributeByNum(response,
+												 COLUMN_CONTENT_TYPE + 1,
+												 &is_null);
+	char	   *type;
+	char	   *parameter;
+	int			encoding;
+
+	if (is_null)
+		return PG_UTF8;
+	type = asc_tolower(VARDATA_ANY(DatumGetTextPP(content_type)),
+					   VARSIZE_ANY_EXHDR(DatumGetTextPP(content_type)));
+	parameter = strstr(type, "charset=");
+	if (parameter == NULL)
+		return PG_UTF8;
+	parameter += strlen("charset=");
+	if (*parameter == '"')
+		parameter++;
+	parameter[strcspn(parameter, "\"; ")] = '\0';
+	encoding = pg_char_to_encoding(parameter);
+	return encoding < 0 ? PG_UTF8 : encoding;
+}
