@@ -30,7 +30,7 @@ smrt_sha256(SmrtSpan data, unsigned char out[SMRT_SHA256_LEN])
 	return md && EVP_Digest(data.data, data.len, out, NULL, md, NULL) == 1;
 }
 
-/* RFC 2104: H(K ^ opad, H(K ^ ipad, data)); the first mask is taken off again. */
+/* RFC 2104: H(K ^ opad, H(K ^ ipad, data)). */
 bool
 smrt_hmac_sha256(SmrtSpan key, SmrtSpan data,
 				 unsigned char out[SMRT_SHA256_LEN])

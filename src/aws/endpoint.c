@@ -5,8 +5,8 @@
  * dual stack), so it is a column of the table.  Regions are told apart as by
  * the patterns of partitions.json: a prefix, one word, a number.
  */
-#include "aws/ascii.h"
 #include "aws/endpoint.h"
+#include "aws/uri.h"
 
 #define HOST_PLAIN SMRT_LITERAL("runtime.sagemaker")
 #define HOST_FIPS SMRT_LITERAL("runtime.sagemaker-fips")
@@ -19,8 +19,14 @@ typedef struct Partition
 	SmrtSpan	fips_service;	/* first labels with FIPS alone */
 	SmrtSpan	suffix;
 	SmrtSpan	dualstack_suffix;
-	SmrtSpan	pseudo_region;	/* listed beside the regions that have a pattern */
+	SmrtSpan	pseudo_region;	/* fits no pattern, matched as a whole */
 } Partition;
+
+typedef struct RegionPrefix
+{
+	SmrtSpan	text;			/* with the "-" at the end */
+	int			partition;
+} RegionPrefix;
 
 enum
 {
@@ -57,8 +63,8 @@ static const Partition partitions[] = {
 		SMRT_LITERAL("aws-iso-global")
 	},
 	[AWS_ISO_B] = {
-		HOST_FIPS, SMRT_LITERAL("sc2s.sgov.gov"), SMRT_LITERAL("api.aws.scloud"),
-		SMRT_LITERAL("aws-iso-b-global")
+		HOST_FIPS, SMRT_LITERAL("sc2s.sgov.gov"),
+		SMRT_LITERAL("api.aws.scloud"), SMRT_LITERAL("aws-iso-b-global")
 	},
 	[AWS_ISO_E] = {
 		HOST_FIPS, SMRT_LITERAL("cloud.adc-e.uk"),
@@ -72,16 +78,8 @@ static const Partition partitions[] = {
 	},
 };
 
-/*
- * What a region starts with, the "-" after it included.  Partition aws (us, eu,
- * ap, sa, ca, me, af, il, mx) is what is left.
- */
-static const struct
-{
-	SmrtSpan	prefix;
-	int			partition;
-}			regions[] =
-{
+/* Partition aws (us, eu, ap, sa, ca, me, af, il, mx) is what is left. */
+static const RegionPrefix regions[] = {
 	{SMRT_LITERAL("cn-"), AWS_CN},
 	{SMRT_LITERAL("us-gov-"), AWS_US_GOV},
 	{SMRT_LITERAL("eusc-de-"), AWS_EUSC},
@@ -143,7 +141,7 @@ find_partition(SmrtSpan region)
 {
 	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
 	{
-		SmrtSpan	prefix = regions[i].prefix;
+		SmrtSpan	prefix = regions[i].text;
 
 		if (smrt_span_starts_with(region, prefix) &&
 			is_word_and_number(smrt_span_of(region.data + prefix.len,

@@ -9,7 +9,6 @@
  */
 #include <stdlib.h>
 
-#include "aws/ascii.h"
 #include "aws/sigv4.h"
 #include "aws/uri.h"
 
@@ -81,12 +80,10 @@ static int	sort_headers(const SmrtSignable *request,
 static bool is_signed(SmrtSpan name);
 static int	compare_names(SmrtSpan a, SmrtSpan b);
 static bool same_name(SmrtSpan a, SmrtSpan b);
+static bool make_room(SmrtBuf *out, size_t len);
 static void append_names(const SmrtHeader **headers, int n, SmrtBuf *out);
 static bool append_path(const SmrtSignable *request, SmrtBuf *out);
 static bool is_normal(SmrtSpan path);
-static bool append_query(SmrtSpan query, SmrtBuf *out);
-static bool encode_query(SmrtSpan query, SmrtBuf *out);
-static int	compare_parameters(SmrtSpan a, SmrtSpan b);
 static void append_headers(const SmrtHeader **headers, int n,
 						   const char *names, SmrtBuf *out);
 static char *put_folded(char *p, SmrtSpan value);
@@ -150,7 +147,7 @@ smrt_sigv4_canonical_request(const SmrtSignable *request, SmrtBuf *canonical,
 	if (!append_path(request, canonical))
 		return false;
 	smrt_buf_append_char(canonical, '\n');
-	if (!append_query(request->query, canonical))
+	if (!smrt_uri_canonical_query(request->query, canonical))
 		return false;
 	smrt_buf_append_char(canonical, '\n');
 	append_headers(headers, n, signed_headers->data + list, canonical);
@@ -282,6 +279,12 @@ is_signed(SmrtSpan name)
 	return true;
 }
 
+static inline char
+lower(char c)
+{
+	return (char) (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
 /* As their lower-case forms compare. */
 static int
 compare_names(SmrtSpan a, SmrtSpan b)
@@ -294,8 +297,8 @@ compare_names(SmrtSpan a, SmrtSpan b)
 		i += 8;
 	for (; i < len; i++)
 	{
-		int			difference = (unsigned char) smrt_ascii_lower(a.data[i]) -
-			(unsigned char) smrt_ascii_lower(b.data[i]);
+		int			difference = (unsigned char) lower(a.data[i]) -
+			(unsigned char) lower(b.data[i]);
 
 		if (difference != 0)
 			return difference;
@@ -309,6 +312,15 @@ same_name(SmrtSpan a, SmrtSpan b)
 	return a.len == b.len && compare_names(a, b) == 0;
 }
 
+/* For so many bytes more, to be written without further questions. */
+static bool
+make_room(SmrtBuf *out, size_t len)
+{
+	if (smrt_buf_ok(out) && len > out->max - out->len)
+		out->state = SMRT_BUF_FULL;
+	return smrt_buf_reserve(out, out->len + len);
+}
+
 static void
 append_names(const SmrtHeader **headers, int n, SmrtBuf *out)
 {
@@ -319,13 +331,13 @@ append_names(const SmrtHeader **headers, int n, SmrtBuf *out)
 
 		if (i > 0 && same_name(headers[i - 1]->name, name))
 			continue;
-		if (!smrt_buf_reserve(out, out->len + name.len + 1))
+		if (!make_room(out, name.len + 1))
 			return;
 		p = out->data + out->len;
 		if (i > 0)
 			*p++ = ';';
 		for (size_t j = 0; j < name.len; j++)
-			*p++ = smrt_ascii_lower(name.data[j]);
+			*p++ = lower(name.data[j]);
 		*p = '\0';
 		out->len = (size_t) (p - out->data);
 	}
@@ -365,104 +377,6 @@ is_normal(SmrtSpan path)
 }
 
 /*
- * The parameters, encoded and sorted by name, then value.  False when there are
- * more than SMRT_SIGV4_MAX_PARAMETERS.
- */
-static bool
-append_query(SmrtSpan query, SmrtBuf *out)
-{
-	SmrtSpan	sorted[SMRT_SIGV4_MAX_PARAMETERS];
-	SmrtBuf		encoded;
-	int			n = 0;
-	bool		ok;
-
-	if (query.len == 0)
-		return true;
-	smrt_buf_init(&encoded, out->alloc, SCRATCH_MAX);
-	ok = encode_query(query, &encoded);
-	for (size_t start = 0, end; ok && start <= encoded.len; start = end + 1)
-	{
-		SmrtSpan	parameter;
-		int			at;
-
-		for (end = start; end < encoded.len && encoded.data[end] != '&'; end++)
-			;
-		parameter = smrt_span_of(encoded.data + start, end - start);
-		ok = n < SMRT_SIGV4_MAX_PARAMETERS;
-		for (at = n; ok && at > 0; at--)
-		{
-			if (compare_parameters(sorted[at - 1], parameter) <= 0)
-				break;
-			sorted[at] = sorted[at - 1];
-		}
-		if (ok)
-			sorted[at] = parameter;
-		n++;
-	}
-	for (int i = 0; ok && i < n; i++)
-	{
-		if (i > 0)
-			smrt_buf_append_char(out, '&');
-		smrt_buf_append_span(out, sorted[i]);
-	}
-	smrt_buf_free(&encoded);
-	return ok;
-}
-
-/*
- * Names and values, taken for what they mean (%41 is "A", a stray "%" itself),
- * encoded anew, so that each parameter has exactly one "=".
- */
-static bool
-encode_query(SmrtSpan query, SmrtBuf *out)
-{
-	bool		in_value = false;
-
-	for (size_t i = 0; i < query.len; i++)
-	{
-		char		c = query.data[i];
-
-		if (c == '&' || (c == '=' && !in_value))
-		{
-			if (c == '&' && !in_value)
-				smrt_buf_append_char(out, '=');
-			smrt_buf_append_char(out, c);
-			in_value = c == '=';
-			continue;
-		}
-		if (c == '%' && i + 2 < query.len &&
-			smrt_ascii_hex(query.data[i + 1]) >= 0 &&
-			smrt_ascii_hex(query.data[i + 2]) >= 0)
-		{
-			c = (char) (smrt_ascii_hex(query.data[i + 1]) << 4 |
-						smrt_ascii_hex(query.data[i + 2]));
-			i += 2;
-		}
-		smrt_uri_encode(smrt_span_of(&c, 1), false, out);
-	}
-	if (!in_value)
-		smrt_buf_append_char(out, '=');
-	return smrt_buf_ok(out);
-}
-
-/* By name, then value: the "=" between them comes before any other byte. */
-static int
-compare_parameters(SmrtSpan a, SmrtSpan b)
-{
-	size_t		len = a.len < b.len ? a.len : b.len;
-
-	for (size_t i = 0; i < len; i++)
-	{
-		int			left = a.data[i] == '=' ? 0 : (unsigned char) a.data[i];
-		int			right = b.data[i] == '=' ? 0 : (unsigned char) b.data[i];
-
-		if (left != right)
-			return left - right;
-	}
-	return (a.len > b.len) - (a.len < b.len);
-}
-
-/*
  * One line a name, the names being spelt as in the list of signed headers.
  * Room is made for a header at once: single appends took most of the time.
  */
@@ -476,7 +390,7 @@ append_headers(const SmrtHeader **headers, int n, const char *names,
 		SmrtSpan	value = headers[i]->value;
 		char	   *p;
 
-		if (!smrt_buf_reserve(out, out->len + name.len + value.len + 3))
+		if (!make_room(out, name.len + value.len + 3))
 			return;
 		p = out->data + out->len;
 		if (i > 0 && same_name(headers[i - 1]->name, name))

@@ -13,7 +13,6 @@
 
 /* A request with more is not signed.  Ours have about a dozen headers. */
 #define SMRT_SIGV4_MAX_HEADERS 64
-#define SMRT_SIGV4_MAX_PARAMETERS 64
 
 /* One identity's keys: taken, passed and replaced as one value. */
 typedef struct SmrtKeys
@@ -61,7 +60,8 @@ extern void smrt_keycache_free(SmrtKeyCache *cache);	/* wipes first; NULL is
 
 /*
  * The steps.  Each appends to a buffer of the caller and returns false when
- * the buffer failed, libcrypto did, or a limit above is passed.
+ * the buffer failed, libcrypto did, or there are too many headers or query
+ * parameters.
  *
  * Headers that SDKs never sign (user-agent, expect, hop-by-hop ones, traces,
  * authorization itself) are passed over; one at least must remain.

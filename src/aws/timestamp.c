@@ -5,7 +5,6 @@
  * in C11, strptime() obeys the locale, and neither is safe with hostile text.
  * Years are counted from March, so that a leap day is the last of its year.
  */
-#include "aws/ascii.h"
 #include "aws/timestamp.h"
 
 #define SECONDS_PER_DAY 86400
@@ -113,7 +112,7 @@ civil_of_days(int days, Civil *civil)
 static int
 days_of_civil(const Civil *civil)
 {
-	int			year = civil->year + 400 - (civil->month <= 2);	/* never < 0 */
+	int			year = civil->year + 400 - (civil->month <= 2); /* never < 0 */
 	int			mp = civil->month > 2 ? civil->month - 3 : civil->month + 9;
 	int			yoe = year % 400;
 	int			doy = (153 * mp + 2) / 5 + civil->day - 1;
@@ -205,7 +204,7 @@ take_digits(SmrtSpan *rest, size_t width, int *value)
 	{
 		char		c = rest->data[i];
 
-		if (!smrt_ascii_digit(c))
+		if (c < '0' || c > '9')
 			return false;
 		*value = *value * 10 + (c - '0');
 	}

@@ -1,13 +1,16 @@
 /*
- * Percent-encoding and dot segments.
+ * Percent-encoding, dot segments, queries.
  *
- * The two may be applied in either order: encoding touches neither "/" nor
+ * The first two may be applied in either order: encoding touches neither "/" nor
  * ".", so it cannot make or hide a dot segment.
  */
-#include "aws/ascii.h"
 #include "aws/uri.h"
 
+#define MAX_QUERY_LEN (256 * 1024)	/* no server takes one that long */
+
 static void drop_segment(SmrtBuf *out, size_t root);
+static bool encode_query(SmrtSpan query, SmrtBuf *out);
+static int	compare_parameters(SmrtSpan a, SmrtSpan b);
 
 bool
 smrt_uri_encode(SmrtSpan text, bool keep_slash, SmrtBuf *out)
@@ -67,6 +70,49 @@ smrt_uri_normalise_path(SmrtSpan path, SmrtBuf *out)
 	return smrt_buf_ok(out);
 }
 
+bool
+smrt_uri_canonical_query(SmrtSpan query, SmrtBuf *out)
+{
+	SmrtSpan	sorted[SMRT_URI_MAX_PARAMETERS];
+	SmrtBuf		encoded;
+	int			n = 0;
+	bool		ok;
+
+	if (query.len == 0)
+		return smrt_buf_ok(out);
+	smrt_buf_init(&encoded, out->alloc, MAX_QUERY_LEN);
+	ok = encode_query(query, &encoded);
+	for (size_t start = 0, end; ok && start <= encoded.len; start = end + 1)
+	{
+		SmrtSpan	parameter;
+		int			at;
+
+		for (end = start; end < encoded.len && encoded.data[end] != '&'; end++)
+			;
+		parameter = smrt_span_of(encoded.data + start, end - start);
+		if (n == SMRT_URI_MAX_PARAMETERS)
+		{
+			ok = false;
+			break;
+		}
+		for (at = n++; at > 0; at--)
+		{
+			if (compare_parameters(sorted[at - 1], parameter) <= 0)
+				break;
+			sorted[at] = sorted[at - 1];
+		}
+		sorted[at] = parameter;
+	}
+	for (int i = 0; ok && i < n; i++)
+	{
+		if (i > 0)
+			smrt_buf_append_char(out, '&');
+		smrt_buf_append_span(out, sorted[i]);
+	}
+	smrt_buf_free(&encoded);
+	return ok && smrt_buf_ok(out);
+}
+
 /* Takes back the last segment written and the "/" before it, if any. */
 static void
 drop_segment(SmrtBuf *out, size_t root)
@@ -76,4 +122,57 @@ drop_segment(SmrtBuf *out, size_t root)
 	while (out->len > root && out->data[--out->len] != '/')
 		;
 	out->data[out->len] = '\0';
+}
+
+/*
+ * Names and values, taken for what they mean (%41 is "A", a stray "%" itself),
+ * encoded anew, so that each parameter has exactly one "=".
+ */
+static bool
+encode_query(SmrtSpan query, SmrtBuf *out)
+{
+	bool		in_value = false;
+
+	for (size_t i = 0; i < query.len; i++)
+	{
+		char		c = query.data[i];
+
+		if (c == '&' || (c == '=' && !in_value))
+		{
+			if (c == '&' && !in_value)
+				smrt_buf_append_char(out, '=');
+			smrt_buf_append_char(out, c);
+			in_value = c == '=';
+			continue;
+		}
+		if (c == '%' && i + 2 < query.len &&
+			smrt_ascii_hex(query.data[i + 1]) >= 0 &&
+			smrt_ascii_hex(query.data[i + 2]) >= 0)
+		{
+			c = (char) (smrt_ascii_hex(query.data[i + 1]) << 4 |
+						smrt_ascii_hex(query.data[i + 2]));
+			i += 2;
+		}
+		smrt_uri_encode(smrt_span_of(&c, 1), false, out);
+	}
+	if (!in_value)
+		smrt_buf_append_char(out, '=');
+	return smrt_buf_ok(out);
+}
+
+/* By name, then value: the "=" between them comes before any other byte. */
+static int
+compare_parameters(SmrtSpan a, SmrtSpan b)
+{
+	size_t		len = a.len < b.len ? a.len : b.len;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		int			left = a.data[i] == '=' ? 0 : (unsigned char) a.data[i];
+		int			right = b.data[i] == '=' ? 0 : (unsigned char) b.data[i];
+
+		if (left != right)
+			return left - right;
+	}
+	return (a.len > b.len) - (a.len < b.len);
 }

@@ -7,7 +7,7 @@
  */
 #include <arpa/inet.h>
 
-#include "aws/ascii.h"
+#include "aws/uri.h"
 #include "aws/url.h"
 
 #define MAX_HOST_LEN 253		/* RFC 1035, without the dot at the end */
@@ -17,6 +17,7 @@ static bool check_bytes(SmrtSpan text, SmrtError *error);
 static bool take_scheme(SmrtSpan *rest, SmrtUrl *url, SmrtError *error);
 static bool take_host(SmrtSpan *rest, SmrtUrl *url, SmrtError *error);
 static bool take_port(SmrtSpan rest, SmrtUrl *url, SmrtError *error);
+static bool parse_port(SmrtSpan digits, int *port);
 static bool check_ipv6(SmrtSpan host, SmrtError *error);
 static bool parse_ipv6(SmrtSpan host, unsigned char address[16]);
 static bool check_name(SmrtSpan host, SmrtError *error);
@@ -158,21 +159,26 @@ take_port(SmrtSpan rest, SmrtUrl *url, SmrtError *error)
 		return true;
 	if (rest.data[0] != ':')
 		return smrt_error_set(error, "the URL has something other than a port after the host");
-	if (rest.len < 2 || rest.len > 6 || rest.data[1] == '0')
-		return smrt_error_set(error, "the port of the URL is not a number from 1 to 65535");
-
-	url->port = 0;
-	for (size_t i = 1; i < rest.len; i++)
-	{
-		if (!smrt_ascii_digit(rest.data[i]))
-			return smrt_error_set(error, "the port of the URL is not a number from 1 to 65535");
-		url->port = url->port * 10 + (rest.data[i] - '0');
-	}
-	if (url->port > 65535)
+	if (!parse_port(after(rest, 1), &url->port))
 		return smrt_error_set(error, "the port of the URL is not a number from 1 to 65535");
 	if (url->port == standard)
 		url->authority.len -= rest.len;
 	return true;
+}
+
+static bool
+parse_port(SmrtSpan digits, int *port)
+{
+	if (digits.len == 0 || digits.len > 5 || digits.data[0] == '0')
+		return false;
+	*port = 0;
+	for (size_t i = 0; i < digits.len; i++)
+	{
+		if (!smrt_ascii_digit(digits.data[i]))
+			return false;
+		*port = *port * 10 + (digits.data[i] - '0');
+	}
+	return *port <= 65535;
 }
 
 /* An IPv4 address written as IPv6 would pass by every check of its range. */
@@ -180,7 +186,7 @@ static bool
 check_ipv6(SmrtSpan host, SmrtError *error)
 {
 	static const unsigned char zeros[12] = {0};
-	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+	static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 	unsigned char address[16];
 
 	if (!parse_ipv6(host, address))
@@ -240,13 +246,15 @@ is_label(SmrtSpan s)
 		return false;
 	for (size_t i = 0; i < s.len; i++)
 	{
-		if (!smrt_ascii_alnum(s.data[i]) && s.data[i] != '-' && s.data[i] != '_')
+		char		c = s.data[i];
+
+		if (!smrt_ascii_alnum(c) && c != '-' && c != '_')
 			return false;
 	}
 	return true;
 }
 
-/* What inet_aton() would take: decimal or octal digits, or 0x and any digits. */
+/* As inet_aton() takes one: digits, or hexadecimal digits after 0x. */
 static bool
 is_number(SmrtSpan s)
 {

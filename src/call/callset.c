@@ -227,7 +227,7 @@ correct_skew(CallState *call)
 	int64		change = reply->skew_s - host->skew_s;
 
 	if (reply->fault.kind != SMRT_FAULT_DENIED || !reply->has_date ||
-		Abs(change) <= SKEW_THRESHOLD_S)
+		(change <= SKEW_THRESHOLD_S && change >= -SKEW_THRESHOLD_S))
 		return false;
 	host->skew_s = reply->skew_s;
 	if (call->skew_corrected ||

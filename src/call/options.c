@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "call/options.h"
+#include "pg/compat.h"
 #include "utils/builtins.h"
 
 static void read_option(const char *name, const JsonbValue *value,
@@ -11,7 +12,7 @@ static void read_option(const char *name, const JsonbValue *value,
 static void read_headers(const JsonbValue *value, SmrtHeader **headers,
 						 int *n_headers);
 static char *scalar_text(const JsonbValue *value);
-static void not_an_object(const char *what) pg_attribute_noreturn();
+pg_noreturn static void not_an_object(const char *what);
 
 void
 smrt_options_read(Jsonb *options, SmrtLimits *limits, SmrtHeader **headers,

@@ -25,6 +25,11 @@
 #include "utils/wait_event.h"
 #endif
 
+/* 18's spelling, before a declaration. */
+#ifndef pg_noreturn
+#define pg_noreturn _Noreturn
+#endif
+
 /* A typing error in one of our settings becomes an error, or a warning. */
 static inline void
 smrt_reserve_settings(const char *prefix)

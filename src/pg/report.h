@@ -7,6 +7,7 @@
 #define SMRT_PG_REPORT_H
 
 #include "aws/fault.h"
+#include "pg/compat.h"
 #include "pg/target.h"
 
 /*
@@ -29,8 +30,8 @@ typedef struct SmrtReport
 } SmrtReport;
 
 /* Raises the error. */
-extern void smrt_report_fault(const SmrtFault *fault, const SmrtReport *report)
-			pg_attribute_noreturn();
+pg_noreturn extern void smrt_report_fault(const SmrtFault *fault,
+										  const SmrtReport *report);
 
 /*
  * Bytes from outside as text in the database's encoding, palloc'ed: what is no

@@ -143,6 +143,7 @@ charset_of(HeapTupleHeader response)
 												 &is_null);
 	char	   *type;
 	char	   *parameter;
+	NameData	name;
 	int			encoding;
 
 	if (is_null)
@@ -156,6 +157,8 @@ charset_of(HeapTupleHeader response)
 	if (*parameter == '"')
 		parameter++;
 	parameter[strcspn(parameter, "\"; ")] = '\0';
-	encoding = pg_char_to_encoding(parameter);
+	namestrcpy(&name, parameter);
+	encoding = DatumGetInt32(DirectFunctionCall1(PG_char_to_encoding,
+												 NameGetDatum(&name)));
 	return encoding < 0 ? PG_UTF8 : encoding;
 }
