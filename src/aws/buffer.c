@@ -66,13 +66,13 @@ smrt_buf_reserve(SmrtBuf *buf, size_t len)
 
 	if (buf->state != SMRT_BUF_OK)
 		return false;
-	if (len < buf->size)
-		return true;			/* the NUL fits too */
 	if (len > buf->max)
 	{
 		buf->state = SMRT_BUF_FULL;
 		return false;
 	}
+	if (len < buf->size)
+		return true;			/* the NUL fits too */
 	/* Double, but neither past the cap nor past what size_t can count. */
 	size = buf->size ? buf->size : FIRST_SIZE;
 	while (size <= len)

@@ -1,0 +1,174 @@
+/*
+ * Hosts: every partition by default, with FIPS, with dual stack, with both.
+ */
+#include <stdio.h>
+
+#include "check.h"
+#include "aws/endpoint.h"
+
+typedef struct Row
+{
+	const char *region;
+	const char *plain;
+	const char *fips;
+	const char *dualstack;
+	const char *both;
+} Row;
+
+/* One row a region, in the partition's own words. */
+#define AWS_ROW(r) \
+	{r, "runtime.sagemaker." r ".amazonaws.com", \
+		"runtime-fips.sagemaker." r ".amazonaws.com", \
+		"runtime.sagemaker." r ".api.aws", \
+		"runtime.sagemaker-fips." r ".api.aws"}
+#define GOV_ROW(r) \
+	{r, "runtime.sagemaker." r ".amazonaws.com", \
+		"runtime.sagemaker." r ".amazonaws.com", \
+		"runtime.sagemaker." r ".api.aws", \
+		"runtime.sagemaker-fips." r ".api.aws"}
+#define OTHER_ROW(r, suffix, dualstack_suffix) \
+	{r, "runtime.sagemaker." r "." suffix, \
+		"runtime.sagemaker-fips." r "." suffix, \
+		"runtime.sagemaker." r "." dualstack_suffix, \
+		"runtime.sagemaker-fips." r "." dualstack_suffix}
+#define CN_ROW(r) OTHER_ROW(r, "amazonaws.com.cn", "api.amazonwebservices.com.cn")
+#define EUSC_ROW(r) OTHER_ROW(r, "amazonaws.eu", "api.amazonwebservices.eu")
+#define ISO_ROW(r) OTHER_ROW(r, "c2s.ic.gov", "api.aws.ic.gov")
+#define ISO_B_ROW(r) OTHER_ROW(r, "sc2s.sgov.gov", "api.aws.scloud")
+#define ISO_E_ROW(r) OTHER_ROW(r, "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk")
+#define ISO_F_ROW(r) OTHER_ROW(r, "csp.hci.ic.gov", "api.aws.hci.ic.gov")
+
+static const Row rows[] = {
+	AWS_ROW("us-east-1"), AWS_ROW("us-east-2"), AWS_ROW("us-west-1"),
+	AWS_ROW("us-west-2"), AWS_ROW("eu-central-2"), AWS_ROW("ap-southeast-7"),
+	AWS_ROW("sa-east-1"), AWS_ROW("ca-west-1"), AWS_ROW("me-central-1"),
+	AWS_ROW("af-south-1"), AWS_ROW("il-central-1"), AWS_ROW("mx-central-1"),
+	AWS_ROW("aws-global"),
+	CN_ROW("cn-north-1"), CN_ROW("cn-northwest-1"), CN_ROW("aws-cn-global"),
+	GOV_ROW("us-gov-east-1"), GOV_ROW("us-gov-west-1"),
+	GOV_ROW("aws-us-gov-global"),
+	EUSC_ROW("eusc-de-east-1"),
+	ISO_ROW("us-iso-east-1"), ISO_ROW("us-iso-west-1"),
+	ISO_ROW("aws-iso-global"),
+	ISO_B_ROW("us-isob-east-1"), ISO_B_ROW("us-isob-west-1"),
+	ISO_B_ROW("aws-iso-b-global"),
+	ISO_E_ROW("eu-isoe-west-1"), ISO_E_ROW("aws-iso-e-global"),
+	ISO_F_ROW("us-isof-east-1"), ISO_F_ROW("us-isof-south-1"),
+	ISO_F_ROW("aws-iso-f-global"),
+	/* regions not built yet go by their pattern */
+	AWS_ROW("us-middle-12"), CN_ROW("cn-south-1"), GOV_ROW("us-gov-north-1"),
+	EUSC_ROW("eusc-de-west-2"), ISO_ROW("us-iso-north-3"),
+	ISO_B_ROW("us-isob-south-9"), ISO_E_ROW("eu-isoe-east-1"),
+	ISO_F_ROW("us-isof-west-1"),
+	/* what fits no pattern is of partition aws */
+	AWS_ROW("moon"), AWS_ROW("us-gov"), AWS_ROW("cn-north"), AWS_ROW("cn--1"),
+	AWS_ROW("cn-north-1a"), AWS_ROW("cn-north-x-1"), AWS_ROW("CN-north-1"),
+	AWS_ROW("us-isob-1"), AWS_ROW("eusc-fr-east-1"), AWS_ROW("1"),
+};
+
+static void
+check_host(const char *region, bool fips, bool dualstack, const char *want)
+{
+	SmrtEndpointQuery query = {smrt_span(region), fips, dualstack};
+	SmrtError	error = {""};
+	SmrtBuf		host;
+
+	smrt_buf_init(&host, &smrt_alloc_malloc, 300);
+	CHECK(smrt_endpoint_host(&query, &host, &error));
+	CHECK_TEXT(smrt_buf_span(&host), want);
+	smrt_buf_free(&host);
+}
+
+static void
+default_hosts(void)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		check_host(rows[i].region, false, false, rows[i].plain);
+}
+
+static void
+fips_hosts(void)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		check_host(rows[i].region, true, false, rows[i].fips);
+}
+
+static void
+dualstack_hosts(void)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		check_host(rows[i].region, false, true, rows[i].dualstack);
+}
+
+static void
+fips_dualstack_hosts(void)
+{
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		check_host(rows[i].region, true, true, rows[i].both);
+}
+
+static void
+no_regions(void)
+{
+	static const SmrtSpan bad[] = {
+		{NULL, 0},
+		SMRT_LITERAL(""),
+		SMRT_LITERAL("-"),
+		SMRT_LITERAL("-us-east-1"),
+		SMRT_LITERAL("us-east-1-"),
+		SMRT_LITERAL("us east-1"),
+		SMRT_LITERAL("us_east-1"),
+		SMRT_LITERAL("us-east-1."),
+		SMRT_LITERAL("us-east-1.evil.com"),
+		SMRT_LITERAL("us-east-1/"),
+		SMRT_LITERAL("evil.com/#"),
+		SMRT_LITERAL("x@evil"),
+		SMRT_LITERAL("us-east-1:80"),
+		SMRT_LITERAL("us-east-1\n"),
+		SMRT_LITERAL("us-east-1\0"),
+		SMRT_LITERAL("\xc3\xbcs-east-1"),
+		SMRT_LITERAL("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+	};
+
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+	{
+		SmrtEndpointQuery query = {bad[i], false, false};
+		SmrtError	error = {""};
+		SmrtBuf		host;
+
+		smrt_buf_init(&host, &smrt_alloc_malloc, 300);
+		if (!CHECK(!smrt_endpoint_host(&query, &host, &error)))
+			printf("# row %zu\n", i);
+		CHECK(error.text[0] != '\0');
+		CHECK_INT(host.len, 0);
+		smrt_buf_free(&host);
+	}
+}
+
+static void
+a_full_buffer_is_reported(void)
+{
+	SmrtEndpointQuery query = {SMRT_LITERAL("us-east-1"), false, false};
+	SmrtError	error = {""};
+	SmrtBuf		host;
+
+	smrt_buf_init(&host, &smrt_alloc_malloc, 10);
+	CHECK(!smrt_endpoint_host(&query, &host, &error));
+	CHECK(error.text[0] != '\0');
+	smrt_buf_free(&host);
+}
+
+int
+main(void)
+{
+	static const CheckCase cases[] = {
+		{"hosts by default", default_hosts},
+		{"hosts with FIPS", fips_hosts},
+		{"hosts with dual stack", dualstack_hosts},
+		{"hosts with both", fips_dualstack_hosts},
+		{"what cannot be a host label is refused", no_regions},
+		{"a full buffer is reported", a_full_buffer_is_reported},
+	};
+
+	return check_run(cases, COUNT_OF(cases));
+}
