@@ -90,7 +90,8 @@ smrt_exchange_start(const SmrtExchangeSpec *spec)
 	if (n_parked >= MAX_PARKED)
 		fail(transfer, SMRT_FAULT_RESOLVE,
 			 "earlier name lookups are still unanswered");
-	else if (!set_request(transfer, spec) || !smrt_transfer_submit(transfer))
+	else if (!set_request(transfer, spec) ||
+			 !smrt_transfer_submit(transfer, spec->identity))
 		fail(transfer, SMRT_FAULT_NO_MEMORY, "libcurl is out of memory");
 	return &transfer->exchange;
 }
@@ -100,7 +101,7 @@ smrt_exchange_end(SmrtExchange *exchange)
 {
 	SmrtTransfer *transfer = (SmrtTransfer *) exchange;
 
-	if (transfer->in_multi && transfer->resolving)
+	if (transfer->lane != NULL && transfer->resolving)
 	{
 		park(transfer);
 		return;
@@ -192,7 +193,7 @@ fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text)
 
 	exchange->failure = kind;
 	exchange->failure_text = text;
-	exchange->phase = transfer->in_multi ? phase_of(transfer) :
+	exchange->phase = transfer->lane ? phase_of(transfer) :
 		SMRT_PHASE_RESOLVING;
 	exchange->finished_us = wall_clock_us();
 	exchange->done = true;

@@ -21,6 +21,8 @@ typedef struct SmrtExchangeSpec
 	const SmrtHeader *headers;	/* all that are sent, but content-length */
 	int			n_headers;
 	SmrtSpan	body;			/* sent with POST */
+	const char *identity;		/* whose: connections are not shared between
+								 * two */
 	const char *ca_file;		/* PEM; NULL: what libcurl was built to trust */
 	const char *proxy;			/* URL; NULL: none, whatever the environment
 								 * says */

@@ -1,5 +1,8 @@
 /*
- * The backend's one multi handle and the wait for it.
+ * The loop that drives libcurl, and the wait for it.
+ *
+ * Transfers of one identity share a lane, which is a multi handle of libcurl's
+ * with its connections: requests of two identities never share one.
  *
  * libcurl tells which sockets it wants watched and when it wants to be called
  * again; we keep its sockets in one poller whose descriptor stands in a
@@ -33,38 +36,58 @@
 #include "pg/compat.h"
 #include "storage/fd.h"
 
-/* Idle connections that libcurl keeps in one backend. */
+/* Idle connections that libcurl keeps in one lane. */
 #define MAX_KEPT_CONNECTIONS 128
+
+/* Lanes that are kept although nothing runs in them. */
+#define MAX_LANES 16
 
 /* Longest sleep: an upper bound only, every event wakes us. */
 #define MAX_SLEEP_MS 60000
 
+struct SmrtLane
+{
+	dlist_node	node;			/* in lanes, the last used first */
+	CURLM	   *multi;
+	int64		timer_ms;		/* when libcurl wants a call; -1: not */
+	int			n_transfers;	/* that libcurl has, parked ones included */
+	char		identity[FLEXIBLE_ARRAY_MEMBER];
+};
+
 typedef struct Watch
 {
+	SmrtLane   *lane;
 	uint8		wanted;			/* SMRT_POLL_* bits that libcurl asked for */
 	uint8		registered;		/* those the poller has; may lag behind */
 } Watch;
 
-static CURLM *multi;
+static bool libcurl_started;
+static dlist_head lanes = DLIST_STATIC_INIT(lanes);
+static int	n_lanes;
 static int	poller = -1;
 static WaitEventSet *wait_set;
 static uint32 wait_event;
 static Watch *watches;			/* indexed by descriptor */
 static int	n_watches;
-static int64 timer_ms = -1;		/* when libcurl wants a call; -1: not */
 static dlist_head running = DLIST_STATIC_INIT(running);
 
 static bool signals_masked;
 static sigset_t signals_before;
 
 static void start_libcurl(void);
+static SmrtLane *find_lane(const char *identity);
+static SmrtLane *open_lane(const char *identity);
+static void close_idle_lane(void);
 static int	on_socket(CURL *easy, curl_socket_t fd, int what, void *userp,
 					  void *socketp);
 static int	on_timer(CURLM *m, long timeout_ms, void *userp);
 static void drive_sockets(void);
-static void drive_timer(void);
+static void drive_timers(void);
+static void drive_timer(SmrtLane *lane);
 static void expire_transfers(void);
 static int	collect_finished(void);
+static void read_messages(SmrtLane *lane);
+static void take_out(SmrtTransfer *transfer);
 static int64 next_wake_ms(int64 until);
 static void unmask_signals(void);
 
@@ -89,7 +112,7 @@ smrt_pump_run(int64 wait_ms)
 		int			n;
 
 		CHECK_FOR_INTERRUPTS();
-		drive_timer();
+		drive_timers();
 		expire_transfers();
 		if (collect_finished() > 0)
 			return;
@@ -113,8 +136,13 @@ next_wake_ms(int64 until)
 	int64		now = smrt_pump_now_ms();
 	dlist_iter	iter;
 
-	if (timer_ms >= 0)
-		until = Min(until, timer_ms);
+	dlist_foreach(iter, &lanes)
+	{
+		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
+
+		if (lane->timer_ms >= 0)
+			until = Min(until, lane->timer_ms);
+	}
 	dlist_foreach(iter, &running)
 	{
 		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
@@ -127,15 +155,24 @@ next_wake_ms(int64 until)
 }
 
 static void
-drive_timer(void)
+drive_timers(void)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lanes)
+		drive_timer(dlist_container(SmrtLane, node, iter.cur));
+}
+
+/* Each call may ask for another one at once; that one is driven too. */
+static void
+drive_timer(SmrtLane *lane)
 {
 	int			still_running;
 
-	/* Each call may ask for another one at once; that one is driven too. */
-	while (timer_ms >= 0 && timer_ms <= smrt_pump_now_ms())
+	while (lane->timer_ms >= 0 && lane->timer_ms <= smrt_pump_now_ms())
 	{
-		timer_ms = -1;
-		curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0,
+		lane->timer_ms = -1;
+		curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
 								 &still_running);
 		unmask_signals();
 	}
@@ -168,7 +205,8 @@ drive_sockets(void)
 			action |= CURL_CSELECT_OUT;
 		if (events[i].events & SMRT_POLL_ERROR)
 			action |= CURL_CSELECT_ERR;
-		curl_multi_socket_action(multi, events[i].fd, action, &still_running);
+		curl_multi_socket_action(watch->lane->multi, events[i].fd, action,
+								 &still_running);
 		unmask_signals();
 	}
 }
@@ -194,31 +232,16 @@ expire_transfers(void)
 	}
 }
 
-/* Takes finished transfers out of libcurl and tells how many have an owner. */
+/* Takes finished transfers out of the list; tells how many those were. */
 static int
 collect_finished(void)
 {
+	dlist_iter	lane;
 	dlist_mutable_iter iter;
-	CURLMsg    *message;
-	int			left;
 	int			n = 0;
 
-	while ((message = curl_multi_info_read(multi, &left)) != NULL)
-	{
-		SmrtTransfer *transfer;
-		CURLcode	code = message->data.result;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-						  (char **) &transfer);
-		smrt_transfer_finish(transfer, code);
-		curl_multi_remove_handle(multi, transfer->easy);
-		transfer->in_multi = false;
-		if (transfer->parked)
-			smrt_transfer_free(transfer);
-	}
-
+	dlist_foreach(lane, &lanes)
+		read_messages(dlist_container(SmrtLane, node, lane.cur));
 	dlist_foreach_modify(iter, &running)
 	{
 		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
@@ -234,15 +257,43 @@ collect_finished(void)
 	return n;
 }
 
-bool
-smrt_transfer_submit(SmrtTransfer *transfer)
+/* What libcurl is done with, parked transfers among it. */
+static void
+read_messages(SmrtLane *lane)
 {
-	CURLMcode	code = curl_multi_add_handle(multi, transfer->easy);
+	CURLMsg    *message;
+	int			left;
 
+	while ((message = curl_multi_info_read(lane->multi, &left)) != NULL)
+	{
+		SmrtTransfer *transfer;
+		CURLcode	code = message->data.result;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+						  (char **) &transfer);
+		smrt_transfer_finish(transfer, code);
+		take_out(transfer);
+		if (transfer->parked)
+			smrt_transfer_free(transfer);
+	}
+}
+
+bool
+smrt_transfer_submit(SmrtTransfer *transfer, const char *identity)
+{
+	SmrtLane   *lane = find_lane(identity);
+	CURLMcode	code;
+
+	if (lane == NULL)
+		return false;
+	code = curl_multi_add_handle(lane->multi, transfer->easy);
 	unmask_signals();
 	if (code != CURLM_OK)
 		return false;
-	transfer->in_multi = true;
+	lane->n_transfers++;
+	transfer->lane = lane;
 	transfer->listed = true;
 	dlist_push_tail(&running, &transfer->exchange.node);
 	return true;
@@ -254,11 +305,90 @@ smrt_transfer_withdraw(SmrtTransfer *transfer)
 	if (transfer->listed)
 		dlist_delete(&transfer->exchange.node);
 	transfer->listed = false;
-	if (!transfer->in_multi || transfer->parked)
-		return;
-	curl_multi_remove_handle(multi, transfer->easy);
+	if (transfer->lane != NULL && !transfer->parked)
+		take_out(transfer);
+}
+
+static void
+take_out(SmrtTransfer *transfer)
+{
+	curl_multi_remove_handle(transfer->lane->multi, transfer->easy);
 	unmask_signals();
-	transfer->in_multi = false;
+	transfer->lane->n_transfers--;
+	transfer->lane = NULL;
+}
+
+static SmrtLane *
+find_lane(const char *identity)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lanes)
+	{
+		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
+
+		if (strcmp(lane->identity, identity) == 0)
+		{
+			dlist_move_head(&lanes, &lane->node);
+			return lane;
+		}
+	}
+	if (n_lanes >= MAX_LANES)
+		close_idle_lane();
+	return open_lane(identity);
+}
+
+/* NULL: no memory. */
+static SmrtLane *
+open_lane(const char *identity)
+{
+	SmrtLane   *lane = calloc(1, offsetof(SmrtLane, identity) +
+							  strlen(identity) + 1);
+
+	if (lane == NULL)
+		return NULL;
+	smrt_pump_mask_signals();
+	lane->multi = curl_multi_init();
+	unmask_signals();
+	if (lane->multi == NULL)
+	{
+		free(lane);
+		return NULL;
+	}
+	lane->timer_ms = -1;
+	strcpy(lane->identity, identity);
+	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
+	curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer);
+	curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
+	curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
+	curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS,
+					  (long) MAX_KEPT_CONNECTIONS);
+	dlist_push_head(&lanes, &lane->node);
+	n_lanes++;
+	return lane;
+}
+
+/* The one unused longest, with its connections; none when all are in use. */
+static void
+close_idle_lane(void)
+{
+	SmrtLane   *idle = NULL;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &lanes)
+	{
+		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
+
+		if (lane->n_transfers == 0)
+			idle = lane;
+	}
+	if (idle == NULL)
+		return;
+	dlist_delete(&idle->node);
+	n_lanes--;
+	curl_multi_cleanup(idle->multi);
+	free(idle);
 }
 
 void
@@ -299,7 +429,7 @@ start_libcurl(void)
 {
 	CURLcode	code;
 
-	if (multi != NULL)
+	if (libcurl_started)
 		return;
 	if ((curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_ASYNCHDNS) == 0)
 		ereport(ERROR,
@@ -309,18 +439,13 @@ start_libcurl(void)
 				 errhint("Install a libcurl with the AsynchDNS feature.")));
 	smrt_pump_mask_signals();
 	code = curl_global_init(CURL_GLOBAL_DEFAULT);
-	if (code == CURLE_OK)
-		multi = curl_multi_init();
 	unmask_signals();
-	if (multi == NULL)
+	if (code != CURLE_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("could not start libcurl: %s",
 						curl_easy_strerror(code))));
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
-	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) MAX_KEPT_CONNECTIONS);
+	libcurl_started = true;
 }
 
 /*
@@ -356,13 +481,16 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void *socketp)
 		watches[fd].registered = wanted;
 	}
 	watches[fd].wanted = wanted;
+	watches[fd].lane = userp;
 	return 0;
 }
 
 static int
 on_timer(CURLM *m, long timeout_ms, void *userp)
 {
-	timer_ms = timeout_ms < 0 ? -1 : smrt_pump_now_ms() + timeout_ms;
+	SmrtLane   *lane = userp;
+
+	lane->timer_ms = timeout_ms < 0 ? -1 : smrt_pump_now_ms() + timeout_ms;
 	return 0;
 }
 
@@ -371,7 +499,7 @@ void
 smrt_pump_forget(int fd)
 {
 	if (fd < n_watches)
-		watches[fd] = (Watch) {0, 0};
+		watches[fd] = (Watch) {NULL, 0, 0};
 }
 
 void

@@ -21,11 +21,13 @@
 #include "aws/buffer.h"
 #include "net/exchange.h"
 
+typedef struct SmrtLane SmrtLane;
+
 typedef struct SmrtTransfer
 {
 	SmrtExchange exchange;		/* first: what the owner holds */
 	CURL	   *easy;
-	bool		in_multi;		/* libcurl has it */
+	SmrtLane   *lane;			/* where libcurl has it; NULL: it has not */
 	bool		listed;			/* exchange.node is in the pump's list */
 	bool		resolving;		/* a resolver may be at work */
 	bool		parked;
@@ -52,7 +54,7 @@ typedef struct SmrtTransfer
 extern void smrt_pump_ensure(void);
 
 /* False when libcurl does not take it. */
-extern bool smrt_transfer_submit(SmrtTransfer *transfer);
+extern bool smrt_transfer_submit(SmrtTransfer *transfer, const char *identity);
 
 /* Takes it out of the pump's list and, unless it is parked, out of libcurl. */
 extern void smrt_transfer_withdraw(SmrtTransfer *transfer);
