@@ -173,6 +173,9 @@ read_fault(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
 		fault->log_stream_arn = smrt_span(members[LOG_STREAM].value);
 		if (members[ORIGINAL_STATUS].value != NULL)
 			fault->original_status = atoi(members[ORIGINAL_STATUS].value);
+		/* JSON, but not the service's: better all of it than nothing. */
+		if (smrt_span_absent(fault->text) && smrt_span_absent(code))
+			fault->text = exchange->body;
 	}
 	else
 		fault->text = exchange->body;

@@ -35,6 +35,8 @@ smrt_address_refusal(const struct sockaddr *address, SmrtAddressRule rule)
 	else
 		return "it is no internet address";
 
+	if (rule == SMRT_ADDRESS_ANY)
+		return NULL;
 	if (rule == SMRT_ADDRESS_LOOPBACK && !loopback)
 		return "plain http is for this machine's loopback only";
 	if (link_local)

@@ -11,7 +11,8 @@
 typedef enum SmrtAddressRule
 {
 	SMRT_ADDRESS_NO_LINK_LOCAL, /* the usual: no link-local, no metadata */
-	SMRT_ADDRESS_LOOPBACK		/* plain http: this machine only */
+	SMRT_ADDRESS_LOOPBACK,		/* plain http: this machine only */
+	SMRT_ADDRESS_ANY			/* the server's own metadata services */
 } SmrtAddressRule;
 
 /* NULL when the rule permits the address, else why it does not. */

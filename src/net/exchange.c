@@ -61,6 +61,8 @@ static bool same_route(const SmrtTransfer *transfer,
 static void set_fixed_options(CURL *easy);
 static void set_protocols(CURL *easy);
 static bool set_request(SmrtTransfer *transfer, const SmrtExchangeSpec *spec);
+static bool set_method(SmrtTransfer *transfer, SmrtMethod method);
+static bool set_body(SmrtTransfer *transfer, const SmrtExchangeSpec *spec);
 static bool set_headers(SmrtTransfer *transfer, const SmrtExchangeSpec *spec);
 static bool header_given(const SmrtExchangeSpec *spec, const char *line);
 static void fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text);
@@ -158,6 +160,9 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 			text = "the answer's body is larger than max_response_size";
 		fail(transfer, fault_of(transfer, code),
 			 transfer->refusal ? transfer->refusal : text);
+		/* libcurl takes the end of a connection for a first byte. */
+		if (code == CURLE_GOT_NOTHING)
+			exchange->phase = SMRT_PHASE_WAITING;
 		return;
 	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -516,16 +521,48 @@ set_request(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
 			return false;
 		memcpy(transfer->url, spec->url, url_len + 1);
 	}
-	return set_headers(transfer, spec) &&
+	return set_method(transfer, spec->method) &&
+		set_headers(transfer, spec) &&
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->list) == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
-						 spec->body.len ? spec->body.data : "") == CURLE_OK &&
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-						 (curl_off_t) spec->body.len) == CURLE_OK &&
+		set_body(transfer, spec) &&
 		curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
 						 (curl_off_t) spec->max_response) == CURLE_OK &&
 		curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN,
 						 (long) spec->idle_timeout_s) == CURLE_OK;
+}
+
+static bool
+set_method(SmrtTransfer *transfer, SmrtMethod method)
+{
+	static const CURLoption switches[] = {
+		[SMRT_METHOD_POST] = CURLOPT_POST,
+		[SMRT_METHOD_GET] = CURLOPT_HTTPGET,
+		[SMRT_METHOD_PUT] = CURLOPT_POST,
+	};
+	static const char *const words[] = {
+		[SMRT_METHOD_POST] = NULL,
+		[SMRT_METHOD_GET] = NULL,
+		[SMRT_METHOD_PUT] = "PUT",	/* a POST by another name */
+	};
+
+	if (transfer->method == method)
+		return true;
+	transfer->method = method;
+	return curl_easy_setopt(transfer->easy, switches[method], 1L) == CURLE_OK &&
+		curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST,
+						 words[method]) == CURLE_OK;
+}
+
+/* Setting a body makes a request a POST, so none is set for GET. */
+static bool
+set_body(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
+{
+	if (spec->method == SMRT_METHOD_GET)
+		return true;
+	return curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS,
+							spec->body.len ? spec->body.data : "") == CURLE_OK &&
+		curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+						 (curl_off_t) spec->body.len) == CURLE_OK;
 }
 
 /*

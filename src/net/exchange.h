@@ -14,13 +14,21 @@
 #include "lib/ilist.h"
 #include "net/address.h"
 
+typedef enum SmrtMethod
+{
+	SMRT_METHOD_POST,
+	SMRT_METHOD_GET,			/* without a body */
+	SMRT_METHOD_PUT
+} SmrtMethod;
+
 /* Everything points to the starter's memory and must stay until the end. */
 typedef struct SmrtExchangeSpec
 {
 	const char *url;			/* path and all, sent as it stands */
 	const SmrtHeader *headers;	/* all that are sent, but content-length */
 	int			n_headers;
-	SmrtSpan	body;			/* sent with POST */
+	SmrtMethod	method;
+	SmrtSpan	body;			/* may be empty */
 	const char *identity;		/* whose: connections are not shared between
 								 * two */
 	const char *ca_file;		/* PEM; NULL: what libcurl was built to trust */

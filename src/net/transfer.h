@@ -34,6 +34,7 @@ typedef struct SmrtTransfer
 	bool		body_begun;		/* header lines from now on are trailers */
 	char	   *ca_file;		/* its route, for life: see set_route() */
 	char	   *proxy;
+	SmrtMethod	method;			/* set on easy last */
 	SmrtAddressRule addresses;
 	const char *refusal;		/* why an address was not contacted */
 	int64		connect_by_ms;	/* on the pump's clock */

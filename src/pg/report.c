@@ -211,8 +211,10 @@ smrt_report_text(SmrtSpan bytes, size_t max)
 
 		if (*c >= 0x80 && GetDatabaseEncoding() == PG_UTF8)
 		{
+			/* U+0080 to U+009F, which C2 begins, are controls too. */
 			len = pg_utf_mblen(c);
-			if (len <= end - c && pg_utf8_islegal(c, len) && len > 1)
+			if (len <= end - c && pg_utf8_islegal(c, len) && len > 1 &&
+				!(c[0] == 0xc2 && c[1] < 0xa0))
 			{
 				appendBinaryStringInfo(&text, (const char *) c, len);
 				c += len;

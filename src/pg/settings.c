@@ -6,7 +6,11 @@
  * It is refused in ALTER ROLE, ALTER DATABASE and in a function's SET clause,
  * because every role can read pg_db_role_setting and pg_proc; in ALTER SYSTEM,
  * because it does not belong in a file that is written by SQL.  A refused value
- * is never repeated in the message.
+ * is never repeated in the message, an accepted one never shown.
+ *
+ * GUC_SUPERUSER_ONLY will not do for the latter: set_config() returns what it
+ * has set, so a plain role's would fail, and that is the way to set a key that
+ * leaves no trace in the statement's text.
  */
 #include "postgres.h"
 
@@ -19,8 +23,8 @@
 
 #define PREFIX "sagemaker_rt."
 
-#define SECRET_FLAGS (GUC_SUPERUSER_ONLY | GUC_NO_SHOW_ALL | \
-					  GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_AUTO_FILE)
+#define SECRET_FLAGS (GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | \
+					  GUC_DISALLOW_IN_AUTO_FILE)
 
 /* A day: what is longer is a mistake. */
 #define MAX_MS (24 * 60 * 60 * 1000)
@@ -68,6 +72,7 @@ typedef struct StringRow
 	GucContext	context;
 	int			flags;
 	GucStringCheckHook check;
+	GucShowHook show;			/* NULL: as it is */
 	const char *description;
 } StringRow;
 
@@ -78,25 +83,28 @@ static bool check_secret_access_key(char **value, void **extra,
 static bool check_session_token(char **value, void **extra, GucSource source);
 static bool check_endpoint_url(char **value, void **extra, GucSource source);
 static bool check_proxy(char **value, void **extra, GucSource source);
+static const char *show_access_key_id(void);
+static const char *show_secret_access_key(void);
+static const char *show_session_token(void);
 
 static const StringRow string_rows[] = {
-	{"region", &smrt_settings.region, PGC_SUSET, 0, check_region,
+	{"region", &smrt_settings.region, PGC_SUSET, 0, check_region, NULL,
 	"AWS region whose SageMaker endpoints are called."},
 	{"access_key_id", &smrt_settings.access_key_id, PGC_USERSET, SECRET_FLAGS,
-		check_access_key_id,
+		check_access_key_id, show_access_key_id,
 	"Access key id that requests are signed with."},
 	{"secret_access_key", &smrt_settings.secret_access_key, PGC_USERSET,
-		SECRET_FLAGS, check_secret_access_key,
+		SECRET_FLAGS, check_secret_access_key, show_secret_access_key,
 	"Secret access key that requests are signed with."},
 	{"session_token", &smrt_settings.session_token, PGC_USERSET, SECRET_FLAGS,
-		check_session_token,
+		check_session_token, show_session_token,
 	"Session token that belongs to temporary keys."},
 	{"endpoint_url", &smrt_settings.endpoint_url, PGC_SUSET, 0,
-		check_endpoint_url,
+		check_endpoint_url, NULL,
 	"URL that requests go to instead of the region's own host."},
-	{"ca_file", &smrt_settings.ca_file, PGC_SUSET, 0, NULL,
+	{"ca_file", &smrt_settings.ca_file, PGC_SUSET, 0, NULL, NULL,
 	"PEM file of the certificate authorities to trust instead of the system's."},
-	{"proxy", &smrt_settings.proxy, PGC_SUSET, 0, check_proxy,
+	{"proxy", &smrt_settings.proxy, PGC_SUSET, 0, check_proxy, NULL,
 	"URL of the HTTP proxy that requests go through."},
 };
 
@@ -116,7 +124,7 @@ smrt_settings_define(void)
 		DefineCustomStringVariable(psprintf(PREFIX "%s", row->name),
 								   row->description, NULL, row->variable, "",
 								   row->context, row->flags, row->check,
-								   note_change_string, NULL);
+								   note_change_string, row->show);
 	}
 	for (int i = 0; i < lengthof(limit_rows); i++)
 	{
@@ -321,4 +329,29 @@ check_session_token(char **value, void **extra, GucSource source)
 {
 	/* IAM states no size; tokens of some kB with session tags are known. */
 	return check_secret("session_token", *value, 16384, source);
+}
+
+/* Whether there is a secret is no secret. */
+static const char *
+show_secret(const char *value)
+{
+	return value[0] ? "********" : "";
+}
+
+static const char *
+show_access_key_id(void)
+{
+	return show_secret(smrt_settings.access_key_id);
+}
+
+static const char *
+show_secret_access_key(void)
+{
+	return show_secret(smrt_settings.secret_access_key);
+}
+
+static const char *
+show_session_token(void)
+{
+	return show_secret(smrt_settings.session_token);
 }
