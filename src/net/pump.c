@@ -1,9 +1,6 @@
 /*
  * The loop that drives libcurl, and the wait for it.
  *
- * Transfers of one identity share a lane, which is a multi handle of libcurl's
- * with its connections: requests of two identities never share one.
- *
  * libcurl tells which sockets it wants watched and when it wants to be called
  * again; we keep its sockets in one poller whose descriptor stands in a
  * WaitEventSet beside the latch and the postmaster.  Nothing throws while
@@ -30,29 +27,15 @@
 #include <curl/curl.h>
 
 #include "miscadmin.h"
+#include "net/lane.h"
 #include "net/poller.h"
 #include "net/pump.h"
 #include "net/transfer.h"
 #include "pg/compat.h"
 #include "storage/fd.h"
 
-/* Idle connections that libcurl keeps in one lane. */
-#define MAX_KEPT_CONNECTIONS 128
-
-/* Lanes that are kept although nothing runs in them. */
-#define MAX_LANES 16
-
 /* Longest sleep: an upper bound only, every event wakes us. */
 #define MAX_SLEEP_MS 60000
-
-struct SmrtLane
-{
-	dlist_node	node;			/* in lanes, the last used first */
-	CURLM	   *multi;
-	int64		timer_ms;		/* when libcurl wants a call; -1: not */
-	int			n_transfers;	/* that libcurl has, parked ones included */
-	char		identity[FLEXIBLE_ARRAY_MEMBER];
-};
 
 typedef struct Watch
 {
@@ -62,8 +45,6 @@ typedef struct Watch
 } Watch;
 
 static bool libcurl_started;
-static dlist_head lanes = DLIST_STATIC_INIT(lanes);
-static int	n_lanes;
 static int	poller = -1;
 static WaitEventSet *wait_set;
 static uint32 wait_event;
@@ -75,12 +56,6 @@ static bool signals_masked;
 static sigset_t signals_before;
 
 static void start_libcurl(void);
-static SmrtLane *find_lane(const char *identity);
-static SmrtLane *open_lane(const char *identity);
-static void close_idle_lane(void);
-static int	on_socket(CURL *easy, curl_socket_t fd, int what, void *userp,
-					  void *socketp);
-static int	on_timer(CURLM *m, long timeout_ms, void *userp);
 static void drive_sockets(void);
 static void drive_timers(void);
 static void drive_timer(SmrtLane *lane);
@@ -89,7 +64,6 @@ static int	collect_finished(void);
 static void read_messages(SmrtLane *lane);
 static void take_out(SmrtTransfer *transfer);
 static int64 next_wake_ms(int64 until);
-static void unmask_signals(void);
 
 int64
 smrt_pump_now_ms(void)
@@ -136,7 +110,7 @@ next_wake_ms(int64 until)
 	int64		now = smrt_pump_now_ms();
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &lanes)
+	dlist_foreach(iter, &smrt_lanes)
 	{
 		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
 
@@ -159,7 +133,7 @@ drive_timers(void)
 {
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &lanes)
+	dlist_foreach(iter, &smrt_lanes)
 		drive_timer(dlist_container(SmrtLane, node, iter.cur));
 }
 
@@ -174,7 +148,7 @@ drive_timer(SmrtLane *lane)
 		lane->timer_ms = -1;
 		curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
 								 &still_running);
-		unmask_signals();
+		smrt_pump_unmask_signals();
 	}
 }
 
@@ -207,7 +181,7 @@ drive_sockets(void)
 			action |= CURL_CSELECT_ERR;
 		curl_multi_socket_action(watch->lane->multi, events[i].fd, action,
 								 &still_running);
-		unmask_signals();
+		smrt_pump_unmask_signals();
 	}
 }
 
@@ -240,7 +214,7 @@ collect_finished(void)
 	dlist_mutable_iter iter;
 	int			n = 0;
 
-	dlist_foreach(lane, &lanes)
+	dlist_foreach(lane, &smrt_lanes)
 		read_messages(dlist_container(SmrtLane, node, lane.cur));
 	dlist_foreach_modify(iter, &running)
 	{
@@ -276,20 +250,20 @@ read_messages(SmrtLane *lane)
 		smrt_transfer_finish(transfer, code);
 		take_out(transfer);
 		if (transfer->parked)
-			smrt_transfer_free(transfer);
+			smrt_transfer_unpark(transfer);
 	}
 }
 
 bool
 smrt_transfer_submit(SmrtTransfer *transfer, const char *identity)
 {
-	SmrtLane   *lane = find_lane(identity);
+	SmrtLane   *lane = smrt_lane_get(identity);
 	CURLMcode	code;
 
 	if (lane == NULL)
 		return false;
 	code = curl_multi_add_handle(lane->multi, transfer->easy);
-	unmask_signals();
+	smrt_pump_unmask_signals();
 	if (code != CURLM_OK)
 		return false;
 	lane->n_transfers++;
@@ -313,82 +287,9 @@ static void
 take_out(SmrtTransfer *transfer)
 {
 	curl_multi_remove_handle(transfer->lane->multi, transfer->easy);
-	unmask_signals();
+	smrt_pump_unmask_signals();
 	transfer->lane->n_transfers--;
 	transfer->lane = NULL;
-}
-
-static SmrtLane *
-find_lane(const char *identity)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &lanes)
-	{
-		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
-
-		if (strcmp(lane->identity, identity) == 0)
-		{
-			dlist_move_head(&lanes, &lane->node);
-			return lane;
-		}
-	}
-	if (n_lanes >= MAX_LANES)
-		close_idle_lane();
-	return open_lane(identity);
-}
-
-/* NULL: no memory. */
-static SmrtLane *
-open_lane(const char *identity)
-{
-	SmrtLane   *lane = calloc(1, offsetof(SmrtLane, identity) +
-							  strlen(identity) + 1);
-
-	if (lane == NULL)
-		return NULL;
-	smrt_pump_mask_signals();
-	lane->multi = curl_multi_init();
-	unmask_signals();
-	if (lane->multi == NULL)
-	{
-		free(lane);
-		return NULL;
-	}
-	lane->timer_ms = -1;
-	strcpy(lane->identity, identity);
-	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
-	curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-	curl_multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
-	curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
-	curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS,
-					  (long) MAX_KEPT_CONNECTIONS);
-	dlist_push_head(&lanes, &lane->node);
-	n_lanes++;
-	return lane;
-}
-
-/* The one unused longest, with its connections; none when all are in use. */
-static void
-close_idle_lane(void)
-{
-	SmrtLane   *idle = NULL;
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &lanes)
-	{
-		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
-
-		if (lane->n_transfers == 0)
-			idle = lane;
-	}
-	if (idle == NULL)
-		return;
-	dlist_delete(&idle->node);
-	n_lanes--;
-	curl_multi_cleanup(idle->multi);
-	free(idle);
 }
 
 void
@@ -439,7 +340,7 @@ start_libcurl(void)
 				 errhint("Install a libcurl with the AsynchDNS feature.")));
 	smrt_pump_mask_signals();
 	code = curl_global_init(CURL_GLOBAL_DEFAULT);
-	unmask_signals();
+	smrt_pump_unmask_signals();
 	if (code != CURLE_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -454,8 +355,9 @@ start_libcurl(void)
  * system calls a request would be spent on it.  drive_sockets() corrects the
  * poller when an unwanted event comes.
  */
-static int
-on_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void *socketp)
+int
+smrt_pump_on_socket(CURL *easy, curl_socket_t fd, int what, void *userp,
+					void *socketp)
 {
 	uint8		wanted = 0;
 
@@ -485,8 +387,8 @@ on_socket(CURL *easy, curl_socket_t fd, int what, void *userp, void *socketp)
 	return 0;
 }
 
-static int
-on_timer(CURLM *m, long timeout_ms, void *userp)
+int
+smrt_pump_on_timer(CURLM *multi, long timeout_ms, void *userp)
 {
 	SmrtLane   *lane = userp;
 
@@ -514,8 +416,8 @@ smrt_pump_mask_signals(void)
 	signals_masked = true;
 }
 
-static void
-unmask_signals(void)
+void
+smrt_pump_unmask_signals(void)
 {
 	if (!signals_masked)
 		return;

@@ -20,8 +20,7 @@
 
 #include "aws/buffer.h"
 #include "net/exchange.h"
-
-typedef struct SmrtLane SmrtLane;
+#include "net/lane.h"
 
 typedef struct SmrtTransfer
 {
@@ -60,14 +59,39 @@ extern bool smrt_transfer_submit(SmrtTransfer *transfer, const char *identity);
 /* Takes it out of the pump's list and, unless it is parked, out of libcurl. */
 extern void smrt_transfer_withdraw(SmrtTransfer *transfer);
 
-/* For the callbacks: a resolver thread is about to start, a socket is closed. */
+/* Around whatever may start a thread in libcurl. */
 extern void smrt_pump_mask_signals(void);
+extern void smrt_pump_unmask_signals(void);
+
+/* A socket is closed. */
 extern void smrt_pump_forget(int fd);
 
-/* In net/exchange.c: results, filled in when the pump sees the end. */
+/* libcurl's callbacks of a lane, which is their userp. */
+extern int	smrt_pump_on_socket(CURL *easy, curl_socket_t fd, int what,
+								void *userp, void *socketp);
+extern int	smrt_pump_on_timer(CURLM *multi, long timeout_ms, void *userp);
 
+/* In net/exchange.c: what the pump tells. */
+
+/* libcurl is done with it. */
 extern void smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code);
+
+/* A deadline, for connecting or for all of it, has passed. */
 extern void smrt_transfer_expire(SmrtTransfer *transfer, bool connecting);
+
+/* A parked one is over: frees it. */
+extern void smrt_transfer_unpark(SmrtTransfer *transfer);
+
+/* In net/transfer.c. */
+
+/* A transfer with the spec's route, which it keeps for life; may raise. */
+extern SmrtTransfer *smrt_transfer_new(const SmrtExchangeSpec *spec);
+extern bool smrt_transfer_fits(const SmrtTransfer *transfer,
+							   const SmrtExchangeSpec *spec);
+
+/* Sets everything else; false without memory. */
+extern bool smrt_transfer_prepare(SmrtTransfer *transfer,
+								  const SmrtExchangeSpec *spec);
 extern void smrt_transfer_free(SmrtTransfer *transfer);
 
 #endif							/* SMRT_NET_TRANSFER_H */

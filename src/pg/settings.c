@@ -290,7 +290,7 @@ check_secret(const char *name, const char *value, int max_len,
 		GUC_check_errmsg("\"" PREFIX "%s\" cannot be stored with a role, a database or a function",
 						 name);
 		GUC_check_errdetail("Every role can read what is stored there.");
-		GUC_check_errhint("Put it into the server's configuration file, or set it in the session with SELECT set_config('" PREFIX "%s', $1, false).",
+		GUC_check_errhint("Set it in the session with SELECT set_config('" PREFIX "%s', $1, false), or put it into the server's configuration file and sagemaker_rt into session_preload_libraries.",
 						  name);
 		return false;
 	}

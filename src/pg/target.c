@@ -155,7 +155,7 @@ read_keys(SmrtTarget *target)
 						   !id && !secret ? "neither \"sagemaker_rt.access_key_id\" nor \"sagemaker_rt.secret_access_key\" is set" :
 						   id ? "\"sagemaker_rt.secret_access_key\" is not set" :
 						   "\"sagemaker_rt.access_key_id\" is not set"),
-				 errhint("Put both into the server's configuration file, or set them in the session with set_config().")));
+				 errhint("Set both in the session with set_config(), or put them into the server's configuration file and sagemaker_rt into session_preload_libraries.")));
 	target->keys.access_key_id = copy_setting(smrt_settings.access_key_id);
 	target->keys.secret_access_key = copy_setting(smrt_settings.secret_access_key);
 	if (smrt_settings.session_token[0])

@@ -36,6 +36,7 @@ PG_FUNCTION_INFO_V1(sagemaker_body_json);
 static Datum text_or_null(SmrtSpan value, bool *is_null);
 static bytea *body_of(HeapTupleHeader response);
 static int	charset_of(HeapTupleHeader response);
+static char *charset_parameter(char *type);
 
 TupleDesc
 smrt_response_tupdesc(FunctionCallInfo fcinfo)
@@ -150,10 +151,9 @@ charset_of(HeapTupleHeader response)
 		return PG_UTF8;
 	type = asc_tolower(VARDATA_ANY(DatumGetTextPP(content_type)),
 					   VARSIZE_ANY_EXHDR(DatumGetTextPP(content_type)));
-	parameter = strstr(type, "charset=");
+	parameter = charset_parameter(type);
 	if (parameter == NULL)
 		return PG_UTF8;
-	parameter += strlen("charset=");
 	if (*parameter == '"')
 		parameter++;
 	parameter[strcspn(parameter, "\"; ")] = '\0';
@@ -161,4 +161,18 @@ charset_of(HeapTupleHeader response)
 	encoding = DatumGetInt32(DirectFunctionCall1(PG_char_to_encoding,
 												 NameGetDatum(&name)));
 	return encoding < 0 ? PG_UTF8 : encoding;
+}
+
+/* Where the value of a media type's charset begins; NULL: it has none. */
+static char *
+charset_parameter(char *type)
+{
+	for (char *c = strchr(type, ';'); c != NULL; c = strchr(c, ';'))
+	{
+		c++;
+		c += strspn(c, " \t");
+		if (strncmp(c, "charset=", strlen("charset=")) == 0)
+			return c + strlen("charset=");
+	}
+	return NULL;
 }

@@ -1,0 +1,28 @@
+/*
+ * A lane is a multi handle of libcurl's with its connections, for the transfers
+ * of one identity: requests of two identities never share a connection.
+ * Inside net/ only.
+ */
+#ifndef SMRT_NET_LANE_H
+#define SMRT_NET_LANE_H
+
+#include <curl/curl.h>
+
+#include "lib/ilist.h"
+
+typedef struct SmrtLane
+{
+	dlist_node	node;			/* in lanes, the last used first */
+	CURLM	   *multi;
+	int64		timer_ms;		/* when libcurl wants a call; -1: not */
+	int			n_transfers;	/* that libcurl has, parked ones included */
+	char		identity[FLEXIBLE_ARRAY_MEMBER];
+} SmrtLane;
+
+/* All of them, the last used first. */
+extern dlist_head smrt_lanes;
+
+/* The identity's lane, opened if need be; NULL: no memory. */
+extern SmrtLane *smrt_lane_get(const char *identity);
+
+#endif							/* SMRT_NET_LANE_H */
