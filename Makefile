@@ -22,12 +22,16 @@ PG_CFLAGS = -std=gnu11
 SHLIB_LINK = $(shell $(CURL_CONFIG) --libs) -lcrypto
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
 include $(PGXS)
+else ifneq ($(filter-out demo test bench,$(or $(MAKECMDGOALS),all)),)
+$(error no $(PG_CONFIG): install postgresql-server-dev, or say PG_CONFIG=/path/to/pg_config)
+endif
 
 # Headers are few and objects build in seconds: any change rebuilds all.
 $(OBJS): $(wildcard src/*.h src/*/*.h) sagemaker_rt.control
 
 .PHONY: demo test bench
 demo test bench:
-	PG_CONFIG='$(PG_CONFIG)' test/$@
+	@PG_CONFIG='$(PG_CONFIG)' test/$@
