@@ -153,6 +153,25 @@ COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, jsonb, text, text, text, 
 'sends body, as application/json unless told otherwise, to a SageMaker endpoint and returns its answer';
 
 --
+-- Servers and user mappings: where requests go, and with whose keys
+--
+
+CREATE FUNCTION @extschema@.sagemaker_fdw_validator(options text[], catalog oid)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) IS
+'checks the options of servers and user mappings of foreign-data wrapper sagemaker';
+
+CREATE FOREIGN DATA WRAPPER sagemaker
+	NO HANDLER
+	VALIDATOR @extschema@.sagemaker_fdw_validator;
+
+COMMENT ON FOREIGN DATA WRAPPER sagemaker IS
+'servers say where SageMaker requests go, user mappings with whose keys';
+
+--
 -- What is running
 --
 
@@ -174,6 +193,7 @@ COMMENT ON FUNCTION @extschema@.sagemaker_rt_version() IS
 
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_response) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_response) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, bytea, text, text, text, text, text, text, text,
 	text, text, text, text, text, jsonb) FROM PUBLIC;

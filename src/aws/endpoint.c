@@ -1,7 +1,7 @@
 /*
- * Hosts of SageMaker Runtime.
+ * Hosts of AWS services.
  *
- * The FIPS spelling follows no pattern (it differs by partition, and again with
+ * SageMaker's FIPS spelling follows no pattern (it differs by partition, and again with
  * dual stack), so it is a column of the table.  Regions are told apart as by
  * the patterns of partitions.json: a prefix, one word, a number.
  */
@@ -16,7 +16,7 @@
 
 typedef struct Partition
 {
-	SmrtSpan	fips_service;	/* first labels with FIPS alone */
+	SmrtSpan	fips_service;	/* SageMaker's first labels with FIPS alone */
 	SmrtSpan	suffix;
 	SmrtSpan	dualstack_suffix;
 	SmrtSpan	pseudo_region;	/* fits no pattern, matched as a whole */
@@ -89,6 +89,8 @@ static const RegionPrefix regions[] = {
 	{SMRT_LITERAL("us-isof-"), AWS_ISO_F},
 };
 
+static SmrtSpan first_labels(const SmrtEndpointQuery *query,
+							 const Partition *partition);
 static bool is_label(SmrtSpan s);
 static const Partition *find_partition(SmrtSpan region);
 static bool is_word_and_number(SmrtSpan s);
@@ -97,8 +99,6 @@ bool
 smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
 				   SmrtError *error)
 {
-	static const SmrtSpan plain = HOST_PLAIN;
-	static const SmrtSpan fips = HOST_FIPS;
 	const Partition *partition;
 
 	if (query->region.len == 0)
@@ -108,12 +108,7 @@ smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
 							  MAX_LABEL_LEN);
 	partition = find_partition(query->region);
 
-	if (!query->use_fips)
-		smrt_buf_append_span(host, plain);
-	else if (query->use_dualstack)
-		smrt_buf_append_span(host, fips);
-	else
-		smrt_buf_append_span(host, partition->fips_service);
+	smrt_buf_append_span(host, first_labels(query, partition));
 	smrt_buf_append_char(host, '.');
 	smrt_buf_append_span(host, query->region);
 	smrt_buf_append_char(host, '.');
@@ -121,6 +116,24 @@ smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
 							  partition->dualstack_suffix : partition->suffix))
 		return smrt_error_set(error, "no room for the host name");
 	return true;
+}
+
+static SmrtSpan
+first_labels(const SmrtEndpointQuery *query, const Partition *partition)
+{
+	static const SmrtSpan plain = HOST_PLAIN;
+	static const SmrtSpan fips = HOST_FIPS;
+	static const SmrtSpan sts = SMRT_LITERAL("sts");
+	static const SmrtSpan sts_fips = SMRT_LITERAL("sts-fips");
+
+	if (query->service == SMRT_SERVICE_STS)
+		/* As SageMaker's, the plain GovCloud hosts are FIPS ones. */
+		return query->use_fips && (query->use_dualstack ||
+								   partition != &partitions[AWS_US_GOV]) ?
+			sts_fips : sts;
+	if (!query->use_fips)
+		return plain;
+	return query->use_dualstack ? fips : partition->fips_service;
 }
 
 static bool

@@ -1,7 +1,7 @@
 /*
- * Which host serves SageMaker Runtime in a region: the partition table and the
- * rule that spells the host.  Source: the service's endpoint rule set
- * (sagemaker-runtime, endpoint-rule-set-1) and partitions.json.
+ * Which host serves an AWS service in a region: the partition table and the
+ * rules that spell the host.  Source: the services' endpoint rule sets
+ * (endpoint-rule-set-1 of sagemaker-runtime and sts) and partitions.json.
  */
 #ifndef SMRT_AWS_ENDPOINT_H
 #define SMRT_AWS_ENDPOINT_H
@@ -9,8 +9,15 @@
 #include "aws/buffer.h"
 #include "aws/error.h"
 
+typedef enum SmrtService
+{
+	SMRT_SERVICE_SAGEMAKER,		/* SageMaker Runtime */
+	SMRT_SERVICE_STS			/* Security Token Service, regional */
+} SmrtService;
+
 typedef struct SmrtEndpointQuery
 {
+	SmrtService service;
 	SmrtSpan	region;
 	bool		use_fips;
 	bool		use_dualstack;

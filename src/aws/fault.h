@@ -22,6 +22,7 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_TIMEOUT,			/* no whole answer within our timeout */
 	SMRT_FAULT_REPLY,			/* not an answer that the API promises */
 	SMRT_FAULT_REPLY_TOO_LARGE, /* over our max_response_size */
+	SMRT_FAULT_HEADERS_TOO_LARGE,	/* over a limit that is fixed */
 	SMRT_FAULT_NO_MEMORY,		/* ours */
 
 	/* said by the service */

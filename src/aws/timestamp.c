@@ -8,6 +8,7 @@
 #include "aws/timestamp.h"
 
 #define SECONDS_PER_DAY 86400
+#define ISO_LEN 19				/* YYYY-MM-DDTHH:MM:SS */
 #define DAYS_PER_ERA 146097		/* of 400 years, when the calendar repeats */
 #define DAYS_TO_1970 719468		/* from 0000-03-01 */
 #define SECONDS_TO_10000 INT64_C(253402300800)
@@ -24,6 +25,7 @@ typedef struct Civil
 
 static void civil_of_days(int days, Civil *civil);
 static int	days_of_civil(const Civil *civil);
+static int64_t seconds_of_civil(const Civil *civil);
 static void put_digits(char *out, int width, int value);
 static bool parse_form(const char *form, SmrtSpan text, Civil *civil);
 static bool parse_item(char item, SmrtSpan *rest, Civil *civil);
@@ -44,7 +46,7 @@ static const char *const months[] = {
 
 /*
  * a and A are the short and the long weekday, d and e the day filled up with a
- * zero or a blank, b the month, Y and y the year with four or two digits, H, M
+ * zero or a blank, b the month, m its number, Y and y the year with four or two digits, H, M
  * and S the time, Z the word GMT; any other character stands for itself.
  */
 static const char *const http_forms[] = {
@@ -85,11 +87,49 @@ smrt_timestamp_parse_http(SmrtSpan text, int64_t *seconds)
 
 		if (!parse_form(http_forms[i], text, &civil) || !civil_valid(&civil))
 			continue;
-		*seconds = (int64_t) days_of_civil(&civil) * SECONDS_PER_DAY +
-			civil.hour * 3600 + civil.minute * 60 + civil.second;
+		*seconds = seconds_of_civil(&civil);
 		return true;
 	}
 	return false;
+}
+
+bool
+smrt_timestamp_parse_iso(SmrtSpan text, int64_t *seconds)
+{
+	Civil		civil;
+	Civil		offset = {0};
+	SmrtSpan	rest;
+	int			sign;
+
+	if (text.len <= ISO_LEN ||
+		!parse_form("Y-m-dTH:M:S", smrt_span_of(text.data, ISO_LEN), &civil) ||
+		!civil_valid(&civil))
+		return false;
+	rest = smrt_span_of(text.data + ISO_LEN, text.len - ISO_LEN);
+	if (rest.data[0] == '.')
+	{
+		size_t		n = 1;
+
+		while (n < rest.len && rest.data[n] >= '0' && rest.data[n] <= '9')
+			n++;
+		rest = smrt_span_of(rest.data + n, rest.len - n);
+	}
+	if (rest.len == 0)
+		return false;
+	sign = rest.data[0] == '+' ? 1 : rest.data[0] == '-' ? -1 : 0;
+	if (sign == 0 ? !smrt_span_equal(rest, smrt_span("Z")) :
+		!parse_form("H:M", smrt_span_of(rest.data + 1, rest.len - 1), &offset))
+		return false;
+	*seconds = seconds_of_civil(&civil) -
+		sign * (offset.hour * 3600 + offset.minute * 60);
+	return true;
+}
+
+static int64_t
+seconds_of_civil(const Civil *civil)
+{
+	return (int64_t) days_of_civil(civil) * SECONDS_PER_DAY +
+		civil->hour * 3600 + civil->minute * 60 + civil->second;
 }
 
 /* Howard Hinnant's civil_from_days(), for days that are not negative. */
@@ -164,6 +204,8 @@ parse_item(char item, SmrtSpan *rest, Civil *civil)
 			found = take_name(rest, months, 3, &civil->month);
 			civil->month++;
 			return found;
+		case 'm':
+			return take_digits(rest, 2, &civil->month);
 		case 'e':
 			if (rest->len > 0 && rest->data[0] == ' ')
 			{
@@ -235,8 +277,11 @@ civil_valid(const Civil *civil)
 	static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool		leap = civil->year % 4 == 0 &&
 		(civil->year % 100 != 0 || civil->year % 400 == 0);
-	int			last = lengths[civil->month - 1] + (civil->month == 2 && leap);
+	int			last;
 
+	if (civil->month < 1 || civil->month > 12)
+		return false;
+	last = lengths[civil->month - 1] + (civil->month == 2 && leap);
 	/* 60: a leap second, which counts as the second after it. */
 	return civil->day >= 1 && civil->day <= last &&
 		civil->hour <= 23 && civil->minute <= 59 && civil->second <= 60;

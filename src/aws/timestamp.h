@@ -23,4 +23,10 @@ extern bool smrt_timestamp_format(int64_t seconds,
  */
 extern bool smrt_timestamp_parse_http(SmrtSpan text, int64_t *seconds);
 
+/*
+ * Reads an ISO 8601 time as AWS writes it: 2026-01-02T03:04:05Z, perhaps with a
+ * fraction, which is cut off, or with an offset like +01:00 instead of Z.
+ */
+extern bool smrt_timestamp_parse_iso(SmrtSpan text, int64_t *seconds);
+
 #endif							/* SMRT_AWS_TIMESTAMP_H */

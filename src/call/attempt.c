@@ -113,7 +113,7 @@ static void
 fill_route(SmrtExchangeSpec *spec, const SmrtTarget *target,
 		   const SmrtLimits *limits)
 {
-	spec->identity = "";
+	spec->identity = target->identity;
 	spec->ca_file = target->ca_file;
 	spec->proxy = target->proxy;
 	spec->addresses = target->url.tls || target->allow_http ?

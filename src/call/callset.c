@@ -13,6 +13,7 @@
 #include "call/attempt.h"
 #include "call/callset.h"
 #include "call/host.h"
+#include "call/location.h"
 #include "net/pump.h"
 #include "pg/compat.h"
 
@@ -72,6 +73,7 @@ smrt_callset_create(SmrtTarget *target, const SmrtLimits *limits)
 	set->limits = *limits;
 	dlist_init(&set->active);
 	dlist_init(&set->handed_out);
+	smrt_location_find(target);
 	set->host = smrt_host_get(target->url.authority);
 	set->target = smrt_target_retain(target);
 	set->on_reset.func = end_all;
@@ -264,13 +266,19 @@ may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
 {
 	SmrtCallSet *set = call->set;
 
-	if (!smrt_retry_counts(class, call->retries, set->limits.max_attempts))
+	/* The attempt that was added for the clock is one of max_attempts. */
+	int			max_attempts = set->limits.max_attempts -
+		(call->skew_corrected ? 1 : 0);
+
+	if (smrt_pump_now_ms() >= call->give_up_at_ms)
+		*ended_by = SMRT_ENDED_BY_TOTAL_TIMEOUT;
+	else if (!smrt_retry_counts(class, call->retries, max_attempts))
 		*ended_by = "max_attempts";
 	else if (call->call.reply.fault.kind == SMRT_FAULT_TIMEOUT &&
 			 !set->limits.retry_timeouts)
 		*ended_by = "retry_timeouts";
 	else if (call->send_at_ms >= call->give_up_at_ms)
-		*ended_by = "total_timeout";
+		*ended_by = SMRT_ENDED_BY_TOTAL_TIMEOUT;
 	else if (!smrt_bucket_take(&set->host->bucket, class, &call->last_price))
 		*ended_by = "the host's retry quota";
 	else

@@ -18,6 +18,9 @@
 /* Name lookups that nobody waits for any more; each may hold a thread. */
 #define MAX_PARKED 16
 
+/* CURLE_TOO_LARGE, which libcurl's header has since 8.6. */
+#define TOO_LARGE 100
+
 static const char *const phase_names[] = {
 	[SMRT_PHASE_RESOLVING] = "resolving",
 	[SMRT_PHASE_CONNECTING] = "connecting",
@@ -38,6 +41,8 @@ static SmrtTransfer *take_transfer(const SmrtExchangeSpec *spec);
 static void park(SmrtTransfer *transfer);
 static void fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text);
 static SmrtFaultKind fault_of(const SmrtTransfer *transfer, CURLcode code);
+static const char *text_of(const SmrtTransfer *transfer, SmrtFaultKind kind,
+						   CURLcode code);
 static SmrtPhase phase_of(const SmrtTransfer *transfer);
 static int64 wall_clock_us(void);
 
@@ -54,6 +59,8 @@ smrt_exchange_start(const SmrtExchangeSpec *spec)
 	int64		now;
 
 	smrt_pump_ensure();
+	if (n_parked >= MAX_PARKED)
+		smrt_pump_run(0);		/* some may have been answered meanwhile */
 	transfer = take_transfer(spec);
 	now = smrt_pump_now_ms();
 	transfer->connect_by_ms = now + spec->connect_timeout_ms;
@@ -116,16 +123,16 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 
 	if (code != CURLE_OK)
 	{
-		const char *text = transfer->error[0] ? transfer->error :
-			curl_easy_strerror(code);
+		SmrtFaultKind kind = fault_of(transfer, code);
 
-		if (code == CURLE_FILESIZE_EXCEEDED || code == CURLE_WRITE_ERROR)
-			text = "the answer's body is larger than max_response_size";
-		fail(transfer, fault_of(transfer, code),
-			 transfer->refusal ? transfer->refusal : text);
-		/* libcurl takes the end of a connection for a first byte. */
-		if (code == CURLE_GOT_NOTHING)
-			exchange->phase = SMRT_PHASE_WAITING;
+		fail(transfer, kind, text_of(transfer, kind, code));
+		return;
+	}
+	/* libcurl takes headers that were cut off for an answer without body. */
+	if (!transfer->headers_ended)
+	{
+		fail(transfer, SMRT_FAULT_CUT_OFF,
+			 "the connection was closed within the answer's headers");
 		return;
 	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -170,7 +177,7 @@ fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text)
 static SmrtFaultKind
 fault_of(const SmrtTransfer *transfer, CURLcode code)
 {
-	switch (code)
+	switch ((int) code)
 	{
 		case CURLE_COULDNT_RESOLVE_HOST:
 		case CURLE_COULDNT_RESOLVE_PROXY:
@@ -194,17 +201,39 @@ fault_of(const SmrtTransfer *transfer, CURLcode code)
 		case CURLE_FILESIZE_EXCEEDED:
 			return SMRT_FAULT_REPLY_TOO_LARGE;
 		case CURLE_OUT_OF_MEMORY:
-			return SMRT_FAULT_NO_MEMORY;
+			/* libcurl before 8.6 says so of a header line over its limit. */
+			return phase_of(transfer) >= SMRT_PHASE_WAITING &&
+				!transfer->headers_ended ? SMRT_FAULT_HEADERS_TOO_LARGE :
+				SMRT_FAULT_NO_MEMORY;
+		case TOO_LARGE:
+			return SMRT_FAULT_HEADERS_TOO_LARGE;
 		case CURLE_WRITE_ERROR:
 			if (transfer->body.state == SMRT_BUF_NO_MEMORY ||
 				transfer->headers.state == SMRT_BUF_NO_MEMORY)
 				return SMRT_FAULT_NO_MEMORY;
-			return SMRT_FAULT_REPLY_TOO_LARGE;
+			return transfer->body.state == SMRT_BUF_FULL ?
+				SMRT_FAULT_REPLY_TOO_LARGE : SMRT_FAULT_HEADERS_TOO_LARGE;
 		default:
 			return SMRT_FAULT_REPLY;
 	}
 }
 
+static const char *
+text_of(const SmrtTransfer *transfer, SmrtFaultKind kind, CURLcode code)
+{
+	if (transfer->refusal != NULL)
+		return transfer->refusal;
+	if (kind == SMRT_FAULT_REPLY_TOO_LARGE)
+		return "the answer's body is larger than max_response_size";
+	if (kind == SMRT_FAULT_HEADERS_TOO_LARGE)
+		return "one line is longer than libcurl reads";
+	return transfer->error[0] ? transfer->error : curl_easy_strerror(code);
+}
+
+/*
+ * CURLINFO_STARTTRANSFER_TIME is no mark of reading: libcurl sets it when it
+ * sends a large body, and when it reads the end of a connection.
+ */
 static SmrtPhase
 phase_of(const SmrtTransfer *transfer)
 {
@@ -213,7 +242,6 @@ phase_of(const SmrtTransfer *transfer)
 		CURLINFO	info;
 		SmrtPhase	reached;
 	}			marks[] = {
-		{CURLINFO_STARTTRANSFER_TIME_T, SMRT_PHASE_READING},
 		{CURLINFO_PRETRANSFER_TIME_T, SMRT_PHASE_SENDING},
 		{CURLINFO_CONNECT_TIME_T, SMRT_PHASE_HANDSHAKE},
 		{CURLINFO_NAMELOOKUP_TIME_T, SMRT_PHASE_CONNECTING},
@@ -221,6 +249,8 @@ phase_of(const SmrtTransfer *transfer)
 	curl_off_t	sent = 0;
 	curl_off_t	length = 0;
 
+	if (transfer->header_bytes > 0)
+		return SMRT_PHASE_READING;
 	for (int i = 0; i < lengthof(marks); i++)
 	{
 		curl_off_t	us = 0;
@@ -266,7 +296,7 @@ take_transfer(const SmrtExchangeSpec *spec)
 	dlist_delete(&transfer->exchange.node);
 	n_resting--;
 	memset(&transfer->exchange, 0, sizeof(transfer->exchange));
-	transfer->body_begun = false;
+	transfer->headers_ended = false;
 	transfer->refusal = NULL;
 	transfer->header_bytes = 0;
 	transfer->error[0] = '\0';

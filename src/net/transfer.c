@@ -12,7 +12,10 @@
 #include "net/transfer.h"
 #include "storage/fd.h"
 
-/* All header lines of all answers to one request, 1xx ones included. */
+/*
+ * All header lines of all answers to one request, 1xx ones and trailers
+ * included.  libcurl itself keeps a copy of each, without a limit before 8.3.
+ */
 #define MAX_HEADER_BYTES (128 * 1024)
 
 /* All header lines that we send. */
@@ -336,20 +339,23 @@ on_header(char *data, size_t size, size_t n, void *userdata)
 	SmrtTransfer *transfer = userdata;
 	SmrtSpan	line = smrt_span_of(data, size * n);
 
-	if (transfer->body_begun)
-		return line.len;
 	transfer->header_bytes += line.len;
 	if (transfer->header_bytes > MAX_HEADER_BYTES)
 	{
-		transfer->refusal = "the answer's headers are larger than 128 kB";
+		transfer->refusal = "they are larger than 128 kB";
 		return 0;
 	}
 	/* A status line begins a new answer: what came before was a 1xx. */
 	if (smrt_span_starts_with(line, smrt_span("HTTP/")))
 	{
 		smrt_buf_reset(&transfer->headers);
+		transfer->headers_ended = false;
 		return line.len;
 	}
+	if (transfer->headers_ended)
+		return line.len;		/* a trailer */
+	if (line.len <= 2 && (line.data[0] == '\r' || line.data[0] == '\n'))
+		transfer->headers_ended = true;
 	return smrt_buf_append_span(&transfer->headers, line) ? line.len : 0;
 }
 
@@ -358,6 +364,5 @@ on_body(char *data, size_t size, size_t n, void *userdata)
 {
 	SmrtTransfer *transfer = userdata;
 
-	transfer->body_begun = true;
 	return smrt_buf_append(&transfer->body, data, size * n) ? size * n : 0;
 }

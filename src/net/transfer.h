@@ -30,19 +30,19 @@ typedef struct SmrtTransfer
 	bool		listed;			/* exchange.node is in the pump's list */
 	bool		resolving;		/* a resolver may be at work */
 	bool		parked;
-	bool		body_begun;		/* header lines from now on are trailers */
+	bool		headers_ended;	/* the empty line after them has come */
 	char	   *ca_file;		/* its route, for life: see set_route() */
 	char	   *proxy;
 	SmrtMethod	method;			/* set on easy last */
 	SmrtAddressRule addresses;
-	const char *refusal;		/* why an address was not contacted */
+	const char *refusal;		/* why a callback ended it, or NULL */
 	int64		connect_by_ms;	/* on the pump's clock */
 	int64		finish_by_ms;
 	SmrtBuf		lines;			/* header lines sent, each with its NUL */
 	struct curl_slist *list;	/* nodes over lines, an array */
 	int			list_size;
 	SmrtBuf		headers;		/* header lines received */
-	size_t		header_bytes;	/* of all answers, 1xx included */
+	size_t		header_bytes;	/* of all answers, 1xx and trailers included */
 	SmrtBuf		body;
 	char		url[2048];		/* set on easy last */
 	char		error[CURL_ERROR_SIZE];

@@ -5,9 +5,11 @@
 #ifndef SMRT_PG_COMPAT_H
 #define SMRT_PG_COMPAT_H
 
+#include "catalog/pg_foreign_server.h"
 #include "common/jsonapi.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
@@ -41,6 +43,27 @@ smrt_reserve_settings(const char *prefix)
 #endif
 }
 
+/* Memory of a setting's value, for check hooks; NULL: none. */
+static inline char *
+smrt_setting_alloc(size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	return guc_malloc(LOG, size);
+#else
+	return malloc(size);
+#endif
+}
+
+static inline void
+smrt_setting_free(char *value)
+{
+#if PG_VERSION_NUM >= 160000
+	guc_free(value);
+#else
+	free(value);
+#endif
+}
+
 /* A set that lives as long as the process, owned by no resource owner. */
 static inline WaitEventSet *
 smrt_wait_set_create(int nevents)
@@ -61,6 +84,17 @@ smrt_wait_event(const char *name)
 #else
 	(void) name;
 	return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* USAGE on a foreign server. */
+static inline AclResult
+smrt_server_aclcheck(Oid server, Oid user)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ForeignServerRelationId, server, user, ACL_USAGE);
+#else
+	return pg_foreign_server_aclcheck(server, user, ACL_USAGE);
 #endif
 }
 

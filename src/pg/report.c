@@ -51,6 +51,8 @@ static const FaultRow rows[] = {
 		"Check that the URL is that of SageMaker Runtime and not of a proxy or a web page."},
 	[SMRT_FAULT_REPLY_TOO_LARGE] = {LIMIT, "the answer is too large",
 		"Raise max_response_size, or ask for less in one request."},
+	[SMRT_FAULT_HEADERS_TOO_LARGE] = {LIMIT, "the answer's headers are too large",
+		"Check that the URL is that of SageMaker Runtime and not of a proxy or a web page."},
 	[SMRT_FAULT_NO_MEMORY] = {ERRCODE_OUT_OF_MEMORY, "out of memory", NULL},
 	[SMRT_FAULT_REFUSED] = {ERRCODE_INVALID_PARAMETER_VALUE, "the service refused the request", NULL, true},
 	[SMRT_FAULT_TOO_LARGE] = {LIMIT, "the request's body is too large for the endpoint",
@@ -82,12 +84,16 @@ void
 smrt_report_fault(const SmrtFault *fault, const SmrtReport *report)
 {
 	const FaultRow *row = &rows[fault->kind];
+	const char *hint = row->hint;
 
+	if (fault->kind == SMRT_FAULT_TIMEOUT && report->ended_by != NULL &&
+		strcmp(report->ended_by, SMRT_ENDED_BY_TOTAL_TIMEOUT) == 0)
+		hint = "Raise total_timeout, or send less in one request.";
 	ereport(ERROR,
 			(errcode(row->sqlstate),
 			 errmsg_internal("%s", message(fault, report)),
 			 errdetail_internal("%s", detail(fault, report)),
-			 row->hint ? errhint("%s", row->hint) : 0));
+			 hint ? errhint("%s", hint) : 0));
 }
 
 /* endpoint "x": the model failed: 500: shape mismatch */

@@ -16,6 +16,8 @@
  */
 #define SMRT_ERRCODE_BAD_REPLY MAKE_SQLSTATE('3', '8', 'S', '0', '1')
 
+#define SMRT_ENDED_BY_TOTAL_TIMEOUT "total_timeout"
+
 /* The circumstances of a failed call. */
 typedef struct SmrtReport
 {

@@ -1,16 +1,7 @@
 /*
  * The settings, as tables: the limits, which a call's options share, and the
- * strings.
- *
- * Secrets.  A key may stand in the configuration file or be set in a session.
- * It is refused in ALTER ROLE, ALTER DATABASE and in a function's SET clause,
- * because every role can read pg_db_role_setting and pg_proc; in ALTER SYSTEM,
- * because it does not belong in a file that is written by SQL.  A refused value
- * is never repeated in the message, an accepted one never shown.
- *
- * GUC_SUPERUSER_ONLY will not do for the latter: set_config() returns what it
- * has set, so a plain role's would fail, and that is the way to set a key that
- * leaves no trace in the statement's text.
+ * strings.  What only counts for the role that set it is defined in
+ * pg/ownsetting.c.
  */
 #include "postgres.h"
 
@@ -18,13 +9,11 @@
 
 #include "aws/url.h"
 #include "pg/compat.h"
+#include "pg/ownsetting.h"
 #include "pg/settings.h"
 #include "utils/builtins.h"
 
 #define PREFIX "sagemaker_rt."
-
-#define SECRET_FLAGS (GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE | \
-					  GUC_DISALLOW_IN_AUTO_FILE)
 
 /* A day: what is longer is a mistake. */
 #define MAX_MS (24 * 60 * 60 * 1000)
@@ -69,43 +58,25 @@ typedef struct StringRow
 {
 	const char *name;
 	char	  **variable;
-	GucContext	context;
-	int			flags;
-	GucStringCheckHook check;
-	GucShowHook show;			/* NULL: as it is */
+	GucStringCheckHook check;	/* NULL: any text will do */
 	const char *description;
 } StringRow;
 
 static bool check_region(char **value, void **extra, GucSource source);
-static bool check_access_key_id(char **value, void **extra, GucSource source);
-static bool check_secret_access_key(char **value, void **extra,
-									GucSource source);
-static bool check_session_token(char **value, void **extra, GucSource source);
-static bool check_endpoint_url(char **value, void **extra, GucSource source);
-static bool check_proxy(char **value, void **extra, GucSource source);
-static const char *show_access_key_id(void);
-static const char *show_secret_access_key(void);
-static const char *show_session_token(void);
+static bool check_url(char **value, void **extra, GucSource source);
 
+/* Each says where requests go, what is trusted or whose key signs: superusers'. */
 static const StringRow string_rows[] = {
-	{"region", &smrt_settings.region, PGC_SUSET, 0, check_region, NULL,
+	{"region", &smrt_settings.region, check_region,
 	"AWS region whose SageMaker endpoints are called."},
-	{"access_key_id", &smrt_settings.access_key_id, PGC_USERSET, SECRET_FLAGS,
-		check_access_key_id, show_access_key_id,
-	"Access key id that requests are signed with."},
-	{"secret_access_key", &smrt_settings.secret_access_key, PGC_USERSET,
-		SECRET_FLAGS, check_secret_access_key, show_secret_access_key,
-	"Secret access key that requests are signed with."},
-	{"session_token", &smrt_settings.session_token, PGC_USERSET, SECRET_FLAGS,
-		check_session_token, show_session_token,
-	"Session token that belongs to temporary keys."},
-	{"endpoint_url", &smrt_settings.endpoint_url, PGC_SUSET, 0,
-		check_endpoint_url, NULL,
+	{"endpoint_url", &smrt_settings.endpoint_url, check_url,
 	"URL that requests go to instead of the region's own host."},
-	{"ca_file", &smrt_settings.ca_file, PGC_SUSET, 0, NULL, NULL,
+	{"ca_file", &smrt_settings.ca_file, NULL,
 	"PEM file of the certificate authorities to trust instead of the system's."},
-	{"proxy", &smrt_settings.proxy, PGC_SUSET, 0, check_proxy, NULL,
+	{"proxy", &smrt_settings.proxy, check_url,
 	"URL of the HTTP proxy that requests go through."},
+	{"profile", &smrt_settings.profile, NULL,
+	"Profile of the server's shared AWS files that signs, before its environment."},
 };
 
 static void note_change_string(const char *value, void *extra);
@@ -123,8 +94,8 @@ smrt_settings_define(void)
 
 		DefineCustomStringVariable(psprintf(PREFIX "%s", row->name),
 								   row->description, NULL, row->variable, "",
-								   row->context, row->flags, row->check,
-								   note_change_string, row->show);
+								   PGC_SUSET, 0, row->check,
+								   note_change_string, NULL);
 	}
 	for (int i = 0; i < lengthof(limit_rows); i++)
 	{
@@ -149,6 +120,7 @@ smrt_settings_define(void)
 							NULL, &smrt_settings.idle_timeout, 50, 1, 3600,
 							PGC_USERSET, GUC_UNIT_S, NULL, note_change_int,
 							NULL);
+	smrt_ownsettings_define(PREFIX);
 	smrt_reserve_settings("sagemaker_rt");
 }
 
@@ -182,16 +154,12 @@ smrt_limits_set(SmrtLimits *limits, const char *name, const char *value,
 	return false;
 }
 
-char *
-smrt_limits_names(void)
+const char *
+smrt_limit_name(int i)
 {
-	StringInfoData names;
-
-	initStringInfo(&names);
-	for (int i = 0; i < lengthof(limit_rows); i++)
-		appendStringInfo(&names, "%s, ", limit_rows[i].name);
-	appendStringInfoString(&names, "retry_timeouts");
-	return names.data;
+	if (i < lengthof(limit_rows))
+		return limit_rows[i].name;
+	return i == lengthof(limit_rows) ? "retry_timeouts" : NULL;
 }
 
 static const LimitRow *
@@ -250,108 +218,14 @@ check_region(char **value, void **extra, GucSource source)
 }
 
 static bool
-check_url(char *value)
+check_url(char **value, void **extra, GucSource source)
 {
 	SmrtError	error;
 	SmrtUrl		url;
 
-	if (value[0] == '\0' || smrt_url_parse(smrt_span(value), &url, &error))
+	if ((*value)[0] == '\0' ||
+		smrt_url_parse(smrt_span(*value), &url, &error))
 		return true;
 	GUC_check_errdetail("Not a URL that can be used: %s.", error.text);
 	return false;
-}
-
-static bool
-check_endpoint_url(char **value, void **extra, GucSource source)
-{
-	return check_url(*value);
-}
-
-static bool
-check_proxy(char **value, void **extra, GucSource source)
-{
-	return check_url(*value);
-}
-
-/*
- * A secret may be set where only its owner and the administrator see it, and
- * must be fit for a header.
- */
-static bool
-check_secret(const char *name, const char *value, int max_len,
-			 GucSource source)
-{
-	if (value[0] == '\0')
-		return true;
-	if (source == PGC_S_TEST || source == PGC_S_GLOBAL ||
-		source == PGC_S_DATABASE || source == PGC_S_USER ||
-		source == PGC_S_DATABASE_USER)
-	{
-		GUC_check_errmsg("\"" PREFIX "%s\" cannot be stored with a role, a database or a function",
-						 name);
-		GUC_check_errdetail("Every role can read what is stored there.");
-		GUC_check_errhint("Set it in the session with SELECT set_config('" PREFIX "%s', $1, false), or put it into the server's configuration file and sagemaker_rt into session_preload_libraries.",
-						  name);
-		return false;
-	}
-	for (const char *c = value; *c; c++)
-		if (*c <= ' ' || *c > '~')
-		{
-			GUC_check_errmsg("invalid value for parameter \"" PREFIX "%s\"",
-							 name);
-			GUC_check_errdetail("It must consist of visible ASCII characters.");
-			return false;
-		}
-	if (strlen(value) > max_len)
-	{
-		GUC_check_errmsg("invalid value for parameter \"" PREFIX "%s\"", name);
-		GUC_check_errdetail("It is longer than %d characters.", max_len);
-		return false;
-	}
-	return true;
-}
-
-static bool
-check_access_key_id(char **value, void **extra, GucSource source)
-{
-	/* IAM: AccessKeyId has 16 to 128 characters. */
-	return check_secret("access_key_id", *value, 128, source);
-}
-
-static bool
-check_secret_access_key(char **value, void **extra, GucSource source)
-{
-	return check_secret("secret_access_key", *value, 256, source);
-}
-
-static bool
-check_session_token(char **value, void **extra, GucSource source)
-{
-	/* IAM states no size; tokens of some kB with session tags are known. */
-	return check_secret("session_token", *value, 16384, source);
-}
-
-/* Whether there is a secret is no secret. */
-static const char *
-show_secret(const char *value)
-{
-	return value[0] ? "********" : "";
-}
-
-static const char *
-show_access_key_id(void)
-{
-	return show_secret(smrt_settings.access_key_id);
-}
-
-static const char *
-show_secret_access_key(void)
-{
-	return show_secret(smrt_settings.secret_access_key);
-}
-
-static const char *
-show_session_token(void)
-{
-	return show_secret(smrt_settings.session_token);
 }

@@ -23,12 +23,10 @@ typedef struct SmrtSettings
 {
 	/* NULL or "" when unset */
 	char	   *region;
-	char	   *access_key_id;
-	char	   *secret_access_key;
-	char	   *session_token;
 	char	   *endpoint_url;
 	char	   *ca_file;
 	char	   *proxy;
+	char	   *profile;
 	bool		allow_http;
 	int			idle_timeout;	/* s */
 	SmrtLimits	limits;
@@ -49,7 +47,7 @@ extern void smrt_settings_define(void);
 extern bool smrt_limits_set(SmrtLimits *limits, const char *name,
 							const char *value, bool *known, SmrtError *error);
 
-/* The names it knows, "a, b, c": palloc'ed. */
-extern char *smrt_limits_names(void);
+/* The names it knows, one by one; NULL after the last. */
+extern const char *smrt_limit_name(int i);
 
 #endif							/* SMRT_PG_SETTINGS_H */

@@ -1,42 +1,70 @@
 /*
- * Targets made of settings.
+ * Targets made of settings, servers and user mappings.
  *
- * The current target is kept until a setting changes, since every call of a
- * scoring query wants it.  Each lies in a memory context of its own and is
- * counted: a change in the middle of a call leaves that call's target alone.
- * Keys are overwritten when their target goes.
+ * A few are kept until something that they are made of changes, since every
+ * call of a scoring query wants one; USAGE on a server is asked each time.
+ * Each lies in a memory context of its own and is counted: a change in the
+ * middle of a call leaves that call's target alone.  Keys are overwritten when
+ * their target goes.
  */
 #include "postgres.h"
 
 #include "aws/digest.h"
-#include "aws/endpoint.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "pg/compat.h"
+#include "pg/ownsetting.h"
+#include "pg/server.h"
 #include "pg/target.h"
-#include "utils/memutils.h"
 
-static SmrtTarget *current;
-static uint64 current_generation;
+/* Targets kept beyond their last use. */
+#define MAX_KEPT 8
 
-static SmrtTarget *make_target(void);
-static void read_url(SmrtTarget *target);
-static char *regional_url(const char *region);
-static void read_keys(SmrtTarget *target);
-static SmrtSpan copy_setting(const char *value);
-static void forget(SmrtSpan secret);
+typedef struct Kept
+{
+	dlist_node	node;			/* in kept, the last used first */
+	Oid			server;			/* InvalidOid: none */
+	Oid			user;
+	uint64		settings_generation;
+	uint64		server_generation;
+	SmrtTarget *target;
+} Kept;
+
+static dlist_head kept = DLIST_STATIC_INIT(kept);
+static int	n_kept;
+
+static Oid	server_in_play(const char *name, Oid user);
+static Kept *find_kept(Oid server, Oid user);
+static void forget_kept(Kept *entry);
+static void keep(Oid server, Oid user, SmrtTarget *target);
+static SmrtTarget *make_target(Oid server, Oid user);
+static void read_settings(SmrtTarget *target);
+static void read_server(SmrtTarget *target, const SmrtServer *server, Oid user);
+static void choose_mapping_keys(SmrtTarget *target, const SmrtServer *server,
+								Oid user);
+static void choose_setting_keys(SmrtTarget *target, Oid user);
+static bool use_own(SmrtTarget *target, Oid user);
+static bool use_configured(SmrtTarget *target);
+static void may_not_use_identity(const SmrtServer *server, Oid user);
+static void require_pair(const char *id, const char *secret, const char *where);
+static void set_keys(SmrtTarget *target, SmrtKeySource source, const char *id,
+					 const char *secret, const char *token);
+static void name_identity(SmrtTarget *target, Oid owner);
+static void wipe_keys(void *target);
 
 SmrtTarget *
-smrt_target_get(void)
+smrt_target_get(const char *server_name)
 {
-	if (current == NULL || current_generation != smrt_settings_generation)
-	{
-		uint64		generation = smrt_settings_generation;
-		SmrtTarget *made = make_target();
+	Oid			user = GetUserId();
+	Oid			server = server_in_play(server_name, user);
+	Kept	   *entry = find_kept(server, user);
 
-		if (current != NULL)
-			smrt_target_release(current);
-		current = made;
-		current_generation = generation;
+	if (entry == NULL)
+	{
+		keep(server, user, make_target(server, user));
+		entry = dlist_container(Kept, node, dlist_head_node(&kept));
 	}
-	return current;
+	return entry->target;
 }
 
 SmrtTarget *
@@ -49,128 +77,301 @@ smrt_target_retain(SmrtTarget *target)
 void
 smrt_target_release(SmrtTarget *target)
 {
-	if (--target->references > 0)
-		return;
-	forget(target->keys.access_key_id);
-	forget(target->keys.secret_access_key);
-	forget(target->keys.session_token);
-	MemoryContextDelete(GetMemoryChunkContext(target));
+	if (--target->references == 0)
+		MemoryContextDelete(target->context);
+}
+
+/* What the call names, else the default that counts for this user. */
+static Oid
+server_in_play(const char *name, Oid user)
+{
+	if (name == NULL)
+		name = smrt_ownsetting_of_role(SMRT_OWN_DEFAULT_SERVER, user);
+	if (name == NULL)
+		name = smrt_ownsetting_configured(SMRT_OWN_DEFAULT_SERVER);
+	return name[0] == '\0' ? InvalidOid : smrt_server_require(name, user);
+}
+
+static Kept *
+find_kept(Oid server, Oid user)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &kept)
+	{
+		Kept	   *entry = dlist_container(Kept, node, iter.cur);
+
+		if (entry->settings_generation != smrt_settings_generation ||
+			entry->server_generation != smrt_server_generation())
+			forget_kept(entry);
+		else if (entry->server == server && entry->user == user)
+		{
+			dlist_move_head(&kept, &entry->node);
+			return entry;
+		}
+	}
+	return NULL;
+}
+
+static void
+forget_kept(Kept *entry)
+{
+	dlist_delete(&entry->node);
+	n_kept--;
+	smrt_target_release(entry->target);
+	pfree(entry);
+}
+
+static void
+keep(Oid server, Oid user, SmrtTarget *target)
+{
+	Kept	   *entry = MemoryContextAlloc(TopMemoryContext, sizeof(Kept));
+
+	entry->server = server;
+	entry->user = user;
+	entry->settings_generation = smrt_settings_generation;
+	entry->server_generation = smrt_server_generation();
+	entry->target = target;
+	/* Nothing below can fail: from here on the target lives by its count. */
+	MemoryContextSetParent(target->context, TopMemoryContext);
+	dlist_push_head(&kept, &entry->node);
+	if (++n_kept > MAX_KEPT)
+		forget_kept(dlist_container(Kept, node, dlist_tail_node(&kept)));
 }
 
 static SmrtTarget *
-make_target(void)
+make_target(Oid serverid, Oid user)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "sagemaker_rt target",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
+	MemoryContextCallback *on_delete = palloc0(sizeof(*on_delete));
 	SmrtTarget *target = palloc0(sizeof(SmrtTarget));
+	SmrtServer	server = {0};
 
-	read_url(target);
-	read_keys(target);
-	if (smrt_settings.ca_file[0])
-		target->ca_file = pstrdup(smrt_settings.ca_file);
-	if (smrt_settings.proxy[0])
-		target->proxy = pstrdup(smrt_settings.proxy);
-	target->allow_http = smrt_settings.allow_http;
-	target->idle_timeout = smrt_settings.idle_timeout;
-	target->limits = smrt_settings.limits;
-	target->references = 1;		/* ours */
+	target->context = context;
+	target->references = 1;
+	on_delete->func = wipe_keys;
+	on_delete->arg = target;
+	MemoryContextRegisterResetCallback(context, on_delete);
 
+	read_settings(target);
+	if (OidIsValid(serverid))
+	{
+		smrt_server_read(serverid, user, &server, &target->limits);
+		read_server(target, &server, user);
+	}
+	else
+		choose_setting_keys(target, user);
+	name_identity(target, OidIsValid(server.mapping) ? server.mapping : user);
 	MemoryContextSwitchTo(before);
-	/* Nothing below can fail: from here on it lives by its count. */
-	MemoryContextSetParent(context, TopMemoryContext);
 	return target;
 }
 
 static void
-read_url(SmrtTarget *target)
+read_settings(SmrtTarget *target)
 {
-	SmrtError	error;
-	char	   *url;
-	size_t		len;
+#define COPY(field, value) \
+	target->field = (value)[0] ? pstrdup(value) : NULL
 
-	if (smrt_settings.region[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("no AWS region is set"),
-				 smrt_settings.endpoint_url[0] ?
-				 errdetail("Requests to a URL of one's own are signed for a region too.") : 0,
-				 errhint("Set \"sagemaker_rt.region\", for instance to us-east-1.")));
-	target->region = copy_setting(smrt_settings.region);
-
-	url = smrt_settings.endpoint_url[0] ? pstrdup(smrt_settings.endpoint_url) :
-		regional_url(smrt_settings.region);
-	/* Paths are appended: a "/" at the end would be one too many. */
-	for (len = strlen(url); len > 0 && url[len - 1] == '/'; len--)
-		url[len - 1] = '\0';
-	if (!smrt_url_parse(smrt_span(url), &target->url, &error))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"sagemaker_rt.endpoint_url\" cannot be used: %s",
-						error.text)));
-	if (!target->url.tls && !smrt_settings.allow_http &&
-		!smrt_url_loopback(&target->url))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("plain http is for this machine's loopback only"),
-				 errdetail("\"sagemaker_rt.endpoint_url\" is \"%s\".", url),
-				 errhint("Use https, or let a superuser set \"sagemaker_rt.allow_http\".")));
-	target->base_url = url;
+	COPY(given_region, smrt_settings.region);
+	COPY(endpoint_url, smrt_settings.endpoint_url);
+	COPY(ca_file, smrt_settings.ca_file);
+	COPY(proxy, smrt_settings.proxy);
+	COPY(profile, smrt_settings.profile);
+	target->allow_http = smrt_settings.allow_http;
+	target->idle_timeout = smrt_settings.idle_timeout;
+	target->limits = smrt_settings.limits;
 }
 
-static char *
-regional_url(const char *region)
+/* The server's options come before the settings, the mapping's before both. */
+static void
+read_server(SmrtTarget *target, const SmrtServer *server, Oid user)
 {
-	SmrtEndpointQuery query = {.region = smrt_span(region)};
-	SmrtError	error;
-	SmrtBuf		host;
-	char	   *url;
-
-	smrt_buf_init(&host, &smrt_alloc_malloc, 255);
-	if (!smrt_endpoint_host(&query, &host, &error))
+	static const struct
 	{
-		smrt_buf_free(&host);
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"sagemaker_rt.region\" cannot be used: %s",
-						error.text)));
+		SmrtOption	option;
+		size_t		field;
+	}			texts[] = {
+		{SMRT_OPTION_REGION, offsetof(SmrtTarget, given_region)},
+		{SMRT_OPTION_ENDPOINT_URL, offsetof(SmrtTarget, endpoint_url)},
+		{SMRT_OPTION_STS_ENDPOINT_URL, offsetof(SmrtTarget, sts_endpoint_url)},
+		{SMRT_OPTION_CA_FILE, offsetof(SmrtTarget, ca_file)},
+		{SMRT_OPTION_PROXY, offsetof(SmrtTarget, proxy)},
+		{SMRT_OPTION_PROFILE, offsetof(SmrtTarget, profile)},
+		{SMRT_OPTION_ROLE_ARN, offsetof(SmrtTarget, role_arn)},
+		{SMRT_OPTION_EXTERNAL_ID, offsetof(SmrtTarget, external_id)},
+		{SMRT_OPTION_ROLE_SESSION_NAME, offsetof(SmrtTarget, role_session_name)},
+	};
+
+	target->server = server->name;
+	target->use_fips = smrt_option_true(&server->options, SMRT_OPTION_USE_FIPS);
+	target->use_dualstack = smrt_option_true(&server->options,
+											 SMRT_OPTION_USE_DUALSTACK);
+	if (server->options.of[SMRT_OPTION_ALLOW_HTTP] != NULL)
+		target->allow_http = smrt_option_true(&server->options,
+											  SMRT_OPTION_ALLOW_HTTP);
+	for (int i = 0; i < lengthof(texts); i++)
+	{
+		const char *value = server->mapping_options.of[texts[i].option];
+
+		if (value == NULL)
+			value = server->options.of[texts[i].option];
+		if (value != NULL)
+			*(const char **) ((char *) target + texts[i].field) = pstrdup(value);
 	}
-	url = psprintf("https://%s", host.data);
-	smrt_buf_free(&host);
-	return url;
+	choose_mapping_keys(target, server, user);
+}
+
+/* Where a server is in play, only its mappings count. */
+static void
+choose_mapping_keys(SmrtTarget *target, const SmrtServer *server, Oid user)
+{
+	const char *const *of = server->mapping_options.of;
+	const char *id = of[SMRT_OPTION_ACCESS_KEY_ID];
+	const char *secret = of[SMRT_OPTION_SECRET_ACCESS_KEY];
+
+	if (id != NULL || secret != NULL)
+	{
+		require_pair(id, secret, "The user mapping");
+		set_keys(target, SMRT_KEYS_MAPPING, id, secret,
+				 of[SMRT_OPTION_SESSION_TOKEN]);
+	}
+	else if (of[SMRT_OPTION_PROFILE] != NULL)
+		target->key_source = SMRT_KEYS_PROFILE;
+	else if (superuser_arg(user) ||
+			 smrt_option_true(&server->mapping_options,
+							  SMRT_OPTION_USE_SERVER_IDENTITY))
+	{
+		if (target->profile != NULL || !use_configured(target))
+			target->key_source = SMRT_KEYS_AMBIENT;
+	}
+	else
+		may_not_use_identity(server, user);
 }
 
 static void
-read_keys(SmrtTarget *target)
+choose_setting_keys(SmrtTarget *target, Oid user)
 {
-	bool		id = smrt_settings.access_key_id[0] != '\0';
-	bool		secret = smrt_settings.secret_access_key[0] != '\0';
-
-	if (!id || !secret)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-				 errmsg("no AWS credentials found"),
-				 errdetail("Settings: %s.",
-						   !id && !secret ? "neither \"sagemaker_rt.access_key_id\" nor \"sagemaker_rt.secret_access_key\" is set" :
-						   id ? "\"sagemaker_rt.secret_access_key\" is not set" :
-						   "\"sagemaker_rt.access_key_id\" is not set"),
-				 errhint("Set both in the session with set_config(), or put them into the server's configuration file and sagemaker_rt into session_preload_libraries.")));
-	target->keys.access_key_id = copy_setting(smrt_settings.access_key_id);
-	target->keys.secret_access_key = copy_setting(smrt_settings.secret_access_key);
-	if (smrt_settings.session_token[0])
-		target->keys.session_token = copy_setting(smrt_settings.session_token);
+	if (use_own(target, user) || use_configured(target))
+		return;
+	if (!superuser_arg(user))
+		may_not_use_identity(NULL, user);
+	target->key_source = SMRT_KEYS_AMBIENT;
 }
 
-static SmrtSpan
-copy_setting(const char *value)
+static bool
+use_own(SmrtTarget *target, Oid user)
 {
-	return smrt_span(pstrdup(value));
+	const char *id = smrt_ownsetting_of_role(SMRT_OWN_ACCESS_KEY_ID, user);
+	const char *secret = smrt_ownsetting_of_role(SMRT_OWN_SECRET_ACCESS_KEY, user);
+
+	if (id == NULL && secret == NULL)
+		return false;
+	require_pair(id, secret, "The session");
+	set_keys(target, SMRT_KEYS_SESSION, id, secret,
+			 smrt_ownsetting_of_role(SMRT_OWN_SESSION_TOKEN, user));
+	return true;
+}
+
+static bool
+use_configured(SmrtTarget *target)
+{
+	const char *id = smrt_ownsetting_configured(SMRT_OWN_ACCESS_KEY_ID);
+	const char *secret = smrt_ownsetting_configured(SMRT_OWN_SECRET_ACCESS_KEY);
+	const char *token = smrt_ownsetting_configured(SMRT_OWN_SESSION_TOKEN);
+
+	if (!id[0] && !secret[0])
+		return false;
+	require_pair(id[0] ? id : NULL, secret[0] ? secret : NULL,
+				 "The configuration");
+	set_keys(target, SMRT_KEYS_CONFIGURED, id, secret, token[0] ? token : NULL);
+	return true;
 }
 
 static void
-forget(SmrtSpan secret)
+may_not_use_identity(const SmrtServer *server, Oid user)
 {
-	if (!smrt_span_absent(secret))
-		smrt_cleanse((char *) secret.data, secret.len);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to sign with the database server's own AWS identity"),
+			 server == NULL ?
+			 errdetail("Role \"%s\" set no keys in this session, and the configuration has none.",
+					   GetUserNameFromId(user, false)) :
+			 OidIsValid(server->mapping) ?
+			 errdetail("The user mapping of role \"%s\" for server \"%s\" has no keys.",
+					   GetUserNameFromId(user, false), server->name) :
+			 errdetail("Role \"%s\" has no user mapping for server \"%s\".",
+					   GetUserNameFromId(user, false), server->name),
+			 errhint("Create a user mapping with access_key_id and secret_access_key, or have a superuser set use_server_identity 'true' in it.")));
+}
+
+static void
+require_pair(const char *id, const char *secret, const char *where)
+{
+	if (id != NULL && secret != NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+			 errmsg("incomplete AWS credentials"),
+			 errdetail("%s has %s, but not %s.", where,
+					   id ? "access_key_id" : "secret_access_key",
+					   id ? "secret_access_key" : "access_key_id"),
+			 errhint("Provide both.")));
+}
+
+static void
+set_keys(SmrtTarget *target, SmrtKeySource source, const char *id,
+		 const char *secret, const char *token)
+{
+	target->key_source = source;
+	target->keys.access_key_id = smrt_span(pstrdup(id));
+	target->keys.secret_access_key = smrt_span(pstrdup(secret));
+	if (token != NULL)
+		target->keys.session_token = smrt_span(pstrdup(token));
+}
+
+/*
+ * A digest over everything that decides which keys sign.  Connections and found
+ * credentials are kept under it.
+ */
+static void
+name_identity(SmrtTarget *target, Oid owner)
+{
+	const char *const parts[] = {
+		target->keys.access_key_id.data,
+		target->keys.secret_access_key.data,
+		target->keys.session_token.data,
+		target->profile,
+		target->role_arn,
+		target->external_id,
+		target->role_session_name,
+		target->sts_endpoint_url,
+	};
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "%d", target->key_source);
+	/* Two roles may share the server's identity, but nothing of their own. */
+	if (target->key_source == SMRT_KEYS_MAPPING ||
+		target->key_source == SMRT_KEYS_SESSION)
+		appendStringInfo(&text, " %u", owner);
+	for (int i = 0; i < lengthof(parts); i++)
+		appendStringInfo(&text, "%c%s", '\1', parts[i] ? parts[i] : "");
+	if (!smrt_sha256_hex(smrt_span_of(text.data, text.len), target->identity))
+		elog(ERROR, "could not compute a SHA-256 digest");
+	smrt_cleanse(text.data, text.len);
+}
+
+static void
+wipe_keys(void *arg)
+{
+	SmrtTarget *target = arg;
+	SmrtSpan	secrets[] = {target->keys.secret_access_key,
+	target->keys.session_token};
+
+	for (int i = 0; i < lengthof(secrets); i++)
+		if (!smrt_span_absent(secrets[i]))
+			smrt_cleanse((char *) secrets[i].data, secrets[i].len);
 }

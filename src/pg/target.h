@@ -9,26 +9,57 @@
 #include "aws/url.h"
 #include "pg/settings.h"
 
+/* Whose keys sign. */
+typedef enum SmrtKeySource
+{
+	SMRT_KEYS_MAPPING,			/* those of a user mapping, in keys */
+	SMRT_KEYS_SESSION,			/* those that the role set itself, in keys */
+	SMRT_KEYS_CONFIGURED,		/* those of the configuration file, in keys */
+	SMRT_KEYS_PROFILE,			/* those of the profile, which a superuser
+								 * put into the user mapping */
+	SMRT_KEYS_AMBIENT			/* what the database server finds around it */
+} SmrtKeySource;
+
 typedef struct SmrtTarget
 {
-	const char *base_url;		/* scheme, authority and path, no "/" at the end */
-	SmrtUrl		url;			/* the same, taken apart */
-	SmrtSpan	region;
-	SmrtKeys	keys;
+	const char *server;			/* foreign server's name; NULL: none in play */
+	char		identity[SMRT_SHA256_HEX_LEN + 1];	/* differs where any of
+													 * the keys' origins does */
+	SmrtKeySource key_source;
+	SmrtKeys	keys;			/* absent where they have to be found */
+	const char *profile;		/* these are NULL when not given */
+	const char *role_arn;		/* to be assumed with the keys */
+	const char *external_id;
+	const char *role_session_name;
+	const char *sts_endpoint_url;
+
+	const char *given_region;	/* NULL: environment, profile or instance */
+	const char *endpoint_url;	/* NULL: AWS's own host of the region */
+	bool		use_fips;
+	bool		use_dualstack;
+	bool		allow_http;		/* plain http to other machines too */
 	const char *ca_file;		/* NULL: libcurl's own */
 	const char *proxy;			/* NULL: none */
-	bool		allow_http;		/* plain http to other machines too */
 	int			idle_timeout;	/* s */
 	SmrtLimits	limits;
-	int			references;		/* internal */
+
+	/* filled in by call/location.c */
+	SmrtSpan	region;
+	const char *base_url;		/* scheme, authority and path, no "/" at the
+								 * end; NULL: not located yet */
+	SmrtUrl		url;			/* the same, taken apart */
+
+	MemoryContext context;		/* all of this is in it */
+	int			references;
 } SmrtTarget;
 
 /*
- * The target that the settings describe now.  It is valid until the next call
- * of this function; who needs it longer retains it.  Errors: 22023 when they
- * name no region or a URL that is not permitted, 28000 when they hold no keys.
+ * The target for the current user: of that server, else of the default server,
+ * else of the settings.  It is valid until the next call of this function; who
+ * needs it longer retains it.  Errors: 42704, 42809 and 42501 as
+ * smrt_server_require(); 42501 when the user may use no keys at all.
  */
-extern SmrtTarget *smrt_target_get(void);
+extern SmrtTarget *smrt_target_get(const char *server);
 
 extern SmrtTarget *smrt_target_retain(SmrtTarget *target);
 extern void smrt_target_release(SmrtTarget *target);

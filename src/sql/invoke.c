@@ -6,7 +6,7 @@
 #include "postgres.h"
 
 #include "call/callset.h"
-#include "call/options.h"
+#include "call/calloptions.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -111,10 +111,11 @@ invoke(FunctionCallInfo fcinfo, SmrtSpan body, const char *default_content_type)
 	Datum		result;
 
 	read_request(fcinfo, body, default_content_type, &request);
-	target = smrt_target_get();
+	target = smrt_target_get(PG_ARGISNULL(ARG_SERVER) ? NULL :
+							 text_to_cstring(PG_GETARG_TEXT_PP(ARG_SERVER)));
 	limits = target->limits;
 	if (!PG_ARGISNULL(ARG_OPTIONS))
-		smrt_options_read(PG_GETARG_JSONB_P(ARG_OPTIONS), &limits,
+		smrt_calloptions_read(PG_GETARG_JSONB_P(ARG_OPTIONS), &limits,
 						  (SmrtHeader **) &request.extra, &request.n_extra);
 	require_valid(&request);
 
@@ -140,11 +141,6 @@ read_request(FunctionCallInfo fcinfo, SmrtSpan body,
 	if (smrt_span_absent(request->members[SMRT_MEMBER_CONTENT_TYPE]))
 		request->members[SMRT_MEMBER_CONTENT_TYPE] =
 			smrt_span(default_content_type);
-	if (!PG_ARGISNULL(ARG_SERVER))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("argument \"server\" is reserved"),
-				 errdetail("Requests go where the settings sagemaker_rt.* say.")));
 }
 
 static void

@@ -3,19 +3,20 @@
  */
 #include "postgres.h"
 
-#include "call/options.h"
+#include "call/calloptions.h"
 #include "pg/compat.h"
 #include "utils/builtins.h"
 
 static void read_option(const char *name, const JsonbValue *value,
 						SmrtLimits *limits);
+pg_noreturn static void unknown_option(const char *name);
 static void read_headers(const JsonbValue *value, SmrtHeader **headers,
 						 int *n_headers);
 static char *scalar_text(const JsonbValue *value);
 pg_noreturn static void not_an_object(const char *what);
 
 void
-smrt_options_read(Jsonb *options, SmrtLimits *limits, SmrtHeader **headers,
+smrt_calloptions_read(Jsonb *options, SmrtLimits *limits, SmrtHeader **headers,
 				  int *n_headers)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(&options->root);
@@ -52,13 +53,24 @@ read_option(const char *name, const JsonbValue *value, SmrtLimits *limits)
 	else if (smrt_limits_set(limits, name, text, &known, &error))
 		return;
 	if (!known)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there is no option \"%s\"", name),
-				 errhint("Options are: %s, headers.", smrt_limits_names())));
+		unknown_option(name);
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("option \"%s\" is not valid: %s", name, error.text)));
+}
+
+static void
+unknown_option(const char *name)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; smrt_limit_name(i) != NULL; i++)
+		appendStringInfo(&names, "%s, ", smrt_limit_name(i));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no option \"%s\"", name),
+			 errhint("Options are: %sheaders.", names.data)));
 }
 
 static void

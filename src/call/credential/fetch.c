@@ -1,0 +1,91 @@
+/*
+ * Fetching.  The exchange is ended by a reset callback, since the wait may be
+ * left by an error.
+ */
+#include "postgres.h"
+
+#include "call/credential/fetch.h"
+#include "net/pump.h"
+#include "utils/memutils.h"
+
+/* Larger than any set of keys, smaller than any harm. */
+#define MAX_ANSWER (256 * 1024)
+
+/* These services are asked rarely. */
+#define IDLE_TIMEOUT_S 5
+
+static bool attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched,
+					StringInfo why);
+static void end_exchange(void *arg);
+static void sleep_ms(int64 ms);
+
+bool
+smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
+{
+	SmrtExchangeSpec spec = fetch->spec;
+	int			said = why->len;
+	bool		answered = false;
+
+	spec.max_response = MAX_ANSWER;
+	spec.idle_timeout_s = IDLE_TIMEOUT_S;
+	for (int i = 0; i < fetch->attempts; i++)
+	{
+		if (i > 0)
+			sleep_ms(fetch->pause_ms);
+		why->len = said;
+		why->data[said] = '\0';
+		answered = attempt(&spec, fetched, why);
+		if (answered && fetched->status < 500 && fetched->status != 429)
+			break;
+	}
+	return answered;
+}
+
+static bool
+attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched, StringInfo why)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "sagemaker_rt fetch",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContextCallback *on_delete = MemoryContextAllocZero(context,
+															  sizeof(*on_delete));
+	SmrtExchange *exchange = smrt_exchange_start(spec);
+	bool		answered;
+
+	on_delete->func = end_exchange;
+	on_delete->arg = exchange;
+	MemoryContextRegisterResetCallback(context, on_delete);
+	while (!exchange->done)
+		smrt_pump_run(spec->timeout_ms);
+
+	answered = exchange->failure == SMRT_FAULT_NONE;
+	if (answered)
+	{
+		fetched->status = exchange->status;
+		fetched->body = smrt_span_of(pnstrdup(exchange->body.data,
+											  exchange->body.len),
+									 exchange->body.len);
+	}
+	else
+		appendStringInfo(why, "no answer from %s: %s", spec->url,
+						 exchange->failure_text ? exchange->failure_text :
+						 "time ran out");
+	MemoryContextDelete(context);
+	return answered;
+}
+
+static void
+end_exchange(void *arg)
+{
+	smrt_exchange_end(arg);
+}
+
+static void
+sleep_ms(int64 ms)
+{
+	int64		until = smrt_pump_now_ms() + ms;
+	int64		left;
+
+	while ((left = until - smrt_pump_now_ms()) > 0)
+		smrt_pump_run(left);
+}

@@ -1,0 +1,32 @@
+/*
+ * A small request to a service that gives credentials, waited for.
+ */
+#ifndef SMRT_CALL_CREDENTIAL_FETCH_H
+#define SMRT_CALL_CREDENTIAL_FETCH_H
+
+#include "aws/header.h"
+#include "lib/stringinfo.h"
+#include "net/exchange.h"
+
+typedef struct SmrtFetch
+{
+	SmrtExchangeSpec spec;		/* max_response and idle_timeout_s are filled
+								 * in here */
+	int			attempts;		/* in all; at least 1 */
+	int			pause_ms;		/* between two of them */
+} SmrtFetch;
+
+typedef struct SmrtFetched
+{
+	int			status;
+	SmrtSpan	body;			/* palloc'ed, with a NUL behind */
+} SmrtFetched;
+
+/*
+ * False, with why, when no answer came; an answer of any status is one.
+ * Answers 5xx and 429 are asked for again.  Interruptible.
+ */
+extern bool smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched,
+					   StringInfo why);
+
+#endif							/* SMRT_CALL_CREDENTIAL_FETCH_H */

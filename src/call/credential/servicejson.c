@@ -1,0 +1,58 @@
+/*
+ * The JSON of container and instance credentials:
+ * {"AccessKeyId": ..., "SecretAccessKey": ..., "Token": ..., "Expiration": ...}
+ */
+#include "postgres.h"
+
+#include "aws/timestamp.h"
+#include "call/credential/credential.h"
+#include "pg/json.h"
+
+SmrtProvision
+smrt_credential_from_json(SmrtSpan json, const char *what,
+						  SmrtCredential *credential, StringInfo why)
+{
+	enum
+	{
+		ID, SECRET, TOKEN, EXPIRATION, CODE, MESSAGE,
+		MEMBERS
+	};
+	SmrtJsonMember members[MEMBERS] = {
+		{"AccessKeyId"}, {"SecretAccessKey"}, {"Token"}, {"Expiration"},
+		{"Code"}, {"Message"},
+	};
+	int64_t		seconds;
+
+	if (!smrt_json_members(json, members, MEMBERS))
+	{
+		appendStringInfo(why, "%s answered what is no JSON object", what);
+		return SMRT_PROVISION_FAILED;
+	}
+	if (members[CODE].value != NULL && strcmp(members[CODE].value, "Success") != 0)
+	{
+		appendStringInfo(why, "%s answered %s: %s", what, members[CODE].value,
+						 members[MESSAGE].value ? members[MESSAGE].value : "");
+		return SMRT_PROVISION_FAILED;
+	}
+	if (members[ID].value == NULL || members[SECRET].value == NULL)
+	{
+		appendStringInfo(why, "%s answered without keys", what);
+		return SMRT_PROVISION_FAILED;
+	}
+	if (members[EXPIRATION].value != NULL)
+	{
+		if (!smrt_timestamp_parse_iso(smrt_span(members[EXPIRATION].value),
+									  &seconds))
+		{
+			appendStringInfo(why, "%s answered with an Expiration that is no time",
+							 what);
+			return SMRT_PROVISION_FAILED;
+		}
+		credential->expires_at = seconds;
+	}
+	credential->keys.access_key_id = smrt_span(members[ID].value);
+	credential->keys.secret_access_key = smrt_span(members[SECRET].value);
+	credential->keys.session_token = smrt_span(members[TOKEN].value);
+	credential->source = what;
+	return SMRT_PROVISION_GIVEN;
+}

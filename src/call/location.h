@@ -1,0 +1,24 @@
+/*
+ * Which host and region a target means.
+ */
+#ifndef SMRT_CALL_LOCATION_H
+#define SMRT_CALL_LOCATION_H
+
+#include "aws/endpoint.h"
+#include "pg/target.h"
+
+/*
+ * Fills in region, base_url and url of a target if they are not yet.  Asks
+ * environment, profile and instance metadata where nothing else names a region,
+ * so it may wait for the network.  Errors: 22023 for no region, a URL that is
+ * not permitted, or one beside use_fips or use_dualstack.
+ */
+extern void smrt_location_find(SmrtTarget *target);
+
+/*
+ * The URL of a service in the target's region, palloc'ed, for a service that
+ * has no URL of its own.  Raises 22023 for a region that is no name.
+ */
+extern char *smrt_location_url(const SmrtTarget *target, SmrtService service);
+
+#endif							/* SMRT_CALL_LOCATION_H */
