@@ -104,8 +104,9 @@ FROM unnest(ARRAY[
     'prefix_aware_id => '' a''']) WITH ORDINALITY AS a(arguments, n)
 ORDER BY n;
 
--- Reserved.
-SELECT sagemaker_invoke('endpoint', 'body', server => 'x');
+-- Servers.
+SELECT refusal('''endpoint'', ''body'', server => ''there is none''');
+SELECT refusal('''endpoint'', ''body'', server => ''''');
 
 -- Options.
 SELECT options, refusal(format('''endpoint'', ''body'', options => %L', options))

@@ -210,10 +210,14 @@ RESET sagemaker_rt.access_key_id;
 SET sagemaker_rt.secret_access_key = 'secret';
 SELECT sagemaker_invoke('endpoint', 'body');
 RESET sagemaker_rt.secret_access_key;
+GRANT EXECUTE ON FUNCTION sagemaker_invoke(text, text, text, text, text, text, text, text, text,
+    text, text, text, text, text, jsonb) TO regress_sagemaker_plain;
+SET ROLE regress_sagemaker_plain;
 SET sagemaker_rt.session_token = 'token';
 SELECT sagemaker_invoke('endpoint', 'body');
+RESET ROLE;
 
 DROP TABLE secret, url;
 DROP FUNCTION sqlstate_of_setting, keyed;
-DROP ROLE regress_sagemaker_plain;
 DROP EXTENSION sagemaker_rt;
+DROP ROLE regress_sagemaker_plain;

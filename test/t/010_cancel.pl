@@ -1,0 +1,369 @@
+# A statement that waits for the network ends within a second of being told to,
+# wherever it stands, and leaves a usable session.
+#
+# Two odd means.  Where a call stands is seen from outside, in what the endpoint
+# has logged and in the kernel's tables of the server process: its sockets, the
+# bytes in their queues, its memory (Session.pm).  And the server is started with
+# slow_resolver.c preloaded, by which a name lookup hangs as long as a file
+# exists; it also tells which signals the thread that looks up would take.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Utils;
+use SageMakerTest;
+use Session;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+plan skip_all => 'reads /proc' unless $^O eq 'linux';
+
+# Longest time from the order to the end.
+my $prompt_s = 1.0;
+
+# src/net/exchange.c: lookups that nobody waits for any more.
+my $max_parked = 16;
+
+my $switchboard = PostgreSQL::Test::Utils::tempdir_short();
+my $library = "$switchboard/slow_resolver.so";
+system($ENV{CC} // 'cc', '-shared', '-fPIC', '-O', '-Wall', '-Werror',
+	'-o', $library, "$FindBin::RealBin/slow_resolver.c", '-ldl') == 0
+  or die 'slow_resolver.c does not compile';
+
+my $http = start_emulator('--no-models');
+my $tls = start_emulator('--no-models', '--tls');
+my $node;
+{
+	local $ENV{SLOW_RESOLVER} = $switchboard;
+	local $ENV{LD_PRELOAD} = $library;
+	$node = start_node('main', $http,
+		"sagemaker_rt.ca_file = '" . $tls->fact('ca_file') . "'",
+		'sagemaker_rt.connect_timeout = 60s',
+		'sagemaker_rt.allow_http = on');
+}
+my $admin = Session->new($node);
+
+sub hold_lookups { append_to_file("$switchboard/hold", ''); return }
+sub release_lookups { unlink "$switchboard/hold"; return }
+
+# What the threads that looked up slow.test have recorded.
+sub lookups
+{
+	return () unless -e "$switchboard/lookups";
+	return split /\n/, slurp_file("$switchboard/lookups");
+}
+
+sub lookups_of
+{
+	my ($pid) = @_;
+	return scalar grep { /^$pid / } lookups();
+}
+
+sub waits
+{
+	my ($pid) = @_;
+	return $admin->must(
+		"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid"
+	) eq 't';
+}
+
+sub url_of
+{
+	my ($scheme, $host, $port) = @_;
+	return "$scheme://$host:$port";
+}
+
+sub listener { return $http->control('listener', { kind => $_[0] })->{port} }
+
+my $full = listener('full');
+my $silent = listener('silent');
+
+# Where a call may stand: how to get it there, and whether process pid is there.
+# Each call goes to an endpoint of its own name, by which it is known.
+my @stages = (
+	{ name => 'resolving', url => url_of('https', 'slow.test', $silent),
+		prepare => \&hold_lookups, clear => \&release_lookups,
+		reached => sub { lookups_of($_[0]) > $_[1] }, before => \&lookups_of },
+	{ name => 'connecting', url => url_of('http', '127.0.0.1', $full),
+		reached => sub {
+			grep { $_->{state} eq 'SYN_SENT' } tcp_sockets($_[0], $full);
+		} },
+	{ name => 'in the TLS handshake',
+		url => url_of('https', '127.0.0.1', $silent),
+		reached => sub { grep { $_->{unread} } tcp_sockets($_[0], $silent) } },
+	map { my $emulator = $_; stages_of_request($emulator) } $http, $tls);
+
+# The stages once there is a connection, over HTTP and over TLS.
+sub stages_of_request
+{
+	my ($emulator) = @_;
+	my $port = $emulator->fact('port');
+	my $over = $emulator == $tls ? 'over TLS' : 'over HTTP';
+	my @common = (url => $emulator->fact('url'), emulator => $emulator);
+	my $mib = 1024 * 1024;
+
+	return (
+		{ @common, name => "sending a big body $over",
+			step => { use => 'no-read' }, body => "repeat('x', 25000000)",
+			reached => sub { grep { $_->{unsent} } tcp_sockets($_[0], $port) } },
+		{ @common, name => "waiting for the answer $over",
+			step => { use => 'hang' },
+			reached => sub { 1 } },
+		# Half an answer stands in the process's memory.
+		{ @common, name => "reading the body $over",
+			step => { body => { every_byte => 16 * $mib },
+				pause_at => 8 * $mib, pause_ms => 60000 },
+			before => \&anonymous_kb,
+			reached => sub { anonymous_kb($_[0]) > $_[1] + 6 * 1024 } },
+		# It was told to go away and has done so: no connection is left.
+		{ @common, name => "backing off between attempts $over",
+			step => { use => 'throttling', after => 'close',
+				headers =>
+				  { 'x-amz-retry-after' => '5000', Connection => 'close' } },
+			reached => sub { !tcp_sockets($_[0], $port) } });
+}
+
+my $names = 0;
+
+# Starts a call in the session and waits until it stands at the stage.
+sub bring_to
+{
+	my ($session, $stage) = @_;
+	my $pid = $session->pid;
+	my $emulator = $stage->{emulator};
+	my $endpoint = 'call-' . ++$names;
+	my $body = $stage->{body} // "'x'";
+
+	$stage->{prepare}->() if $stage->{prepare};
+	$emulator->script($endpoint, [], $stage->{step}) if $emulator;
+	$session->must("SET sagemaker_rt.endpoint_url = '$stage->{url}'");
+	my $before = $stage->{before} ? $stage->{before}->($pid) : 0;
+	$session->start("SELECT sagemaker_invoke('$endpoint', $body)");
+	return wait_until(sub {
+		return 1 if $session->ended;
+		return 0 if $emulator && !$emulator->request_count($endpoint);
+		return $stage->{reached}->($pid, $before) && waits($pid);
+	}) && !$session->ended;
+}
+
+sub usable
+{
+	my ($session) = @_;
+	$session->run('RESET statement_timeout; RESET sagemaker_rt.endpoint_url');
+	return $session->run(
+		"SELECT sagemaker_body_text(sagemaker_invoke('echo', 'still here'))")
+	  ->{output} eq 'still here';
+}
+
+sub is_cancelled
+{
+	my ($result, $why) = @_;
+	return ($result->{sqlstate} // '') eq '57014'
+	  && $result->{message} eq "canceling statement due to $why";
+}
+
+my @latencies;
+
+sub is_prompt
+{
+	my ($seconds, $what) = @_;
+	push @latencies, sprintf '%6.1f ms  %s', 1000 * $seconds, $what;
+	cmp_ok($seconds, '<', $prompt_s, "$what ends it within $prompt_s s");
+	return;
+}
+
+my $session = Session->new($node);
+ok(usable($session), 'a call works to begin with');
+
+for my $stage (@stages)
+{
+	my $name = $stage->{name};
+
+	my $there = bring_to($session, $stage);
+	my $ordered = time;
+	$admin->must('SELECT pg_cancel_backend(' . $session->pid . ')');
+	my $result = $session->finish;
+	ok($there && is_cancelled($result, 'user request'), "$name: is cancelled")
+	  || diag($result->{errors});
+	is_prompt($result->{at} - $ordered, "$name: pg_cancel_backend()");
+	ok(usable($session), "$name: the session is usable after a cancel");
+
+	# Long enough to get to the stage before, on a busy machine too.
+	my $timeout_s = 1;
+	$session->must("SET statement_timeout = '${timeout_s}s'");
+	$there = bring_to($session, $stage);
+	$result = $session->finish;
+	ok($there && is_cancelled($result, 'statement timeout'),
+		"$name: meets statement_timeout") || diag($result->{errors});
+	is_prompt($result->{seconds} - $timeout_s, "$name: statement_timeout");
+	ok(usable($session), "$name: the session is usable after a timeout");
+
+	my $doomed = Session->new($node);
+	my $pid = $doomed->pid;
+	$there = bring_to($doomed, $stage);
+	$ordered = time;
+	$admin->must("SELECT pg_terminate_backend($pid)");
+	wait_until(sub { !process_exists($pid) });
+	my $gone = time;
+	$result = $doomed->finish;
+	ok($there && ($result->{sqlstate} // '') eq '57P01', "$name: is terminated")
+	  || diag($result->{errors});
+	is_prompt($gone - $ordered, "$name: pg_terminate_backend()");
+	$doomed->quit;
+	$stage->{clear}->() if $stage->{clear};
+}
+
+my @recorded = lookups();
+my @in_main_thread = grep { /^(\d+) \1 / } @recorded;
+my @taking_signals = grep { !/ none$/ } @recorded;
+ok(@recorded > 0 && @in_main_thread == 0, 'names are looked up in a thread');
+is_deeply(\@taking_signals, [],
+	'a thread that looks up takes none of the server\'s signals');
+
+# The client goes away and the server looks for that now and then.
+{
+	my ($resolving) = @stages;
+	my $lonely =
+	  Session->new($node, "SET client_connection_check_interval = '50ms'");
+	my $pid = $lonely->pid;
+	my $there = bring_to($lonely, $resolving);
+	my $left = time;
+	$lonely->kill_client;
+	wait_until(sub { !process_exists($pid) });
+	ok($there, 'a client leaves during a lookup');
+	is_prompt(time - $left, 'resolving: the client\'s disconnect');
+	release_lookups();
+}
+
+# Signals of every kind that the server handles, while a thread looks up.
+{
+	my $pid = $session->pid;
+	my $before = lookups_of($pid);
+	hold_lookups();
+	$session->must("SET sagemaker_rt.endpoint_url = '"
+		  . url_of('http', 'slow.test', $http->fact('port')) . "'");
+	$session->start(
+		"SELECT sagemaker_body_text(sagemaker_invoke('echo', 'unmoved'))");
+	wait_until(sub { lookups_of($pid) > $before });
+	for (1 .. 1000)
+	{
+		kill $_, $pid for qw(HUP USR1 ALRM);
+	}
+	ok(waits($pid), 'a lookup goes on under 3000 signals');
+	release_lookups();
+	is($session->finish->{output}, 'unmoved', 'and its call succeeds');
+	ok(usable($session), 'and the session is usable');
+}
+
+# The alarm clock is PostgreSQL's alone, however often it rings.
+{
+	my %before = descriptors($session->pid);
+	my $result = $session->run("SET statement_timeout = '3ms';\n"
+		  . "SELECT sagemaker_invoke('hang', 'x');\n" x 300);
+	my $n = () = $result->{errors} =~
+	  /^.*ERROR:  57014: canceling statement due to statement timeout$/mg;
+	is($n, 300, 'statement_timeout ends 300 calls in a row');
+	ok(usable($session), 'and the session is usable');
+	my %after = descriptors($session->pid);
+	cmp_ok(scalar(keys %after), '<=', scalar(keys %before) + 1,
+		'and has no more descriptors than one connection');
+
+	$admin->must('CREATE TABLE held (i int); BEGIN; LOCK TABLE held');
+	is( $session->run("SET lock_timeout = '1ms'; DO \$\$
+		DECLARE refused int := 0;
+		BEGIN
+			FOR i IN 1 .. 100 LOOP
+				BEGIN
+					LOCK TABLE held;
+				EXCEPTION WHEN lock_not_available THEN
+					refused := refused + 1;
+				END;
+				PERFORM sagemaker_invoke('delay-2', i::text);
+			END LOOP;
+			ASSERT refused = 100;
+		END \$\$; SELECT 'done'")->{output}, 'done',
+		'lock_timeout and calls take turns 100 times');
+	$admin->must('COMMIT');
+	$session->must('RESET lock_timeout');
+}
+
+# Lookups that were given up go on in their threads; there is a limit to them.
+# One attempt each, so that a call is a lookup.
+{
+	my $patient = Session->new($node,
+		"SET sagemaker_rt.endpoint_url = '"
+		  . url_of('http', 'slow.test', $http->fact('port')) . "'",
+		'SET sagemaker_rt.max_attempts = 1',
+		"SET sagemaker_rt.connect_timeout = '20ms'");
+	my $pid = $patient->pid;
+	my $threads = threads($pid);
+	my %before = descriptors($pid);
+	my $call = "SELECT sagemaker_body_text(sagemaker_invoke('echo', 'there'))";
+	my @given_up;
+
+	# libcurl's own descriptors are there from the first call on.
+	$admin->must('SELECT 1');
+	hold_lookups();
+	for (1 .. $max_parked)
+	{
+		my $result = $patient->run($call);
+		push @given_up, $result
+		  if ($result->{sqlstate} // '') eq '58030'
+		  && $result->{message} =~ /could not connect in time/;
+	}
+	is(scalar @given_up, $max_parked,
+		"$max_parked calls fail as the name is not resolved in time");
+	is(threads($pid), $threads + $max_parked, 'a thread is left of each');
+	for (1 .. 20)
+	{
+		my $result = $patient->run($call);
+		next if ($result->{sqlstate} // '') eq '58030'
+		  && $result->{message} =~
+		  /could not be resolved: earlier name lookups are still unanswered$/;
+		fail("a call beyond the limit: $result->{errors}");
+	}
+	is(threads($pid), $threads + $max_parked,
+		'calls beyond the limit start no thread, and say why');
+
+	release_lookups();
+	ok(wait_until(sub { threads($pid) == $threads }),
+		'the threads end when the resolver answers');
+	is($patient->run($call)->{output}, 'there',
+		'and the first call after that works');
+	my %after = descriptors($pid);
+	cmp_ok(scalar(keys %after), '<=', scalar(keys %before) + 2,
+		'of the lookups no descriptor is left');
+	$patient->quit;
+}
+
+# A transfer that failed to resolve is used again for a connection that exists:
+# a cancel must close that, and not wait for a resolver that is long gone.
+{
+	my ($waiting) = grep { $_->{name} =~ /^waiting.*HTTP$/ } @stages;
+	my $again = Session->new($node);
+	my $pid = $again->pid;
+	my $port = $http->fact('port');
+
+	usable($again);
+	$again->must("SET sagemaker_rt.endpoint_url = 'http://nowhere.test'");
+	like($again->run("SELECT sagemaker_invoke('echo', 'x')")->{message},
+		qr/the host name could not be resolved/, 'a name that does not exist');
+	my $there = bring_to($again, $waiting);
+	$admin->must("SELECT pg_cancel_backend($pid)");
+	ok($there && is_cancelled($again->finish, 'user request'),
+		'then a call over a kept connection is cancelled');
+	is(scalar tcp_sockets($pid, $port), 0, 'and its connection is closed');
+	$again->quit;
+}
+
+ok(usable($session), 'the first session is usable at the end');
+$session->quit;
+$admin->quit;
+$node->stop('fast');
+unlike(slurp_file($node->logfile),
+	qr/PANIC|was terminated by signal|exited with exit code [^1]/,
+	'no server process crashed');
+note("from the order to the end:\n", join "\n", @latencies);
+
+done_testing();
