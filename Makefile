@@ -10,7 +10,7 @@ EXTENSION = sagemaker_rt
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" sagemaker_rt.control)
 
 MODULE_big = sagemaker_rt
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/*/*/*.c)))
 DATA = $(wildcard sql/*--*.sql)
 PGFILEDESC = "sagemaker_rt - SageMaker models inside SQL"
 
@@ -30,7 +30,7 @@ $(error no $(PG_CONFIG): install postgresql-server-dev, or say PG_CONFIG=/path/t
 endif
 
 # Headers are few and objects build in seconds: any change rebuilds all.
-$(OBJS): $(wildcard src/*.h src/*/*.h) sagemaker_rt.control
+$(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h) sagemaker_rt.control
 
 .PHONY: demo test bench
 demo test bench:

@@ -151,7 +151,8 @@ FROM unnest(ARRAY[
     '{"headers": {"Authorization": "1"}}',
     '{"headers": {"Host": "other.example"}}',
     '{"headers": {"": "1"}}',
-    '{"headers": {"x-amzn-sagemaker-target-model": "a"}}']) WITH ORDINALITY AS o(options, n)
+    '{"headers": {"x-amzn-sagemaker-target-model": "a"}}',
+    '{"headers": {"X-Amzn-SageMaker-New": "1", "x-amzn-sagemaker-new": "2"}}']) WITH ORDINALITY AS o(options, n)
 ORDER BY n;
 
 --

@@ -57,8 +57,9 @@ smrt_attempt_plan(SmrtAttemptPlan *plan, const SmrtTarget *target,
 }
 
 SmrtExchange *
-smrt_attempt_start(const SmrtAttemptPlan *plan, int attempt, int64 skew_s,
-				   int timeout_ms, const SmrtLimits *limits)
+smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
+				   int attempt, int64 skew_s, int timeout_ms,
+				   const SmrtLimits *limits)
 {
 	const SmrtTarget *target = plan->target;
 	const SmrtRequest *request = plan->request;
@@ -84,9 +85,8 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, int attempt, int64 skew_s,
 
 	headers[n++] = HEADER("Host", target->url.authority);
 	headers[n++] = HEADER("X-Amz-Date", smrt_span(scope.timestamp));
-	if (!smrt_span_absent(target->keys.session_token))
-		headers[n++] = HEADER("X-Amz-Security-Token",
-							  target->keys.session_token);
+	if (!smrt_span_absent(keys->session_token))
+		headers[n++] = HEADER("X-Amz-Security-Token", keys->session_token);
 	headers[n++] = HEADER("amz-sdk-invocation-id",
 						  smrt_span(plan->invocation_id));
 	headers[n++] = HEADER("amz-sdk-request", smrt_span(sdk_request));
@@ -94,7 +94,7 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, int attempt, int64 skew_s,
 	headers[n++] = HEADER("User-Agent", user_agent());
 	signable.path = path_of(target);
 	signable.n_headers = n;
-	if (smrt_sigv4_authorization(key_cache, &target->keys, &scope, &signable,
+	if (smrt_sigv4_authorization(key_cache, keys, &scope, &signable,
 								 &authorization))
 	{
 		headers[n++] = HEADER("Authorization", smrt_buf_span(&authorization));

@@ -30,6 +30,7 @@ extern bool smrt_attempt_plan(SmrtAttemptPlan *plan, const SmrtTarget *target,
  * it.  NULL when signing failed for want of memory.
  */
 extern SmrtExchange *smrt_attempt_start(const SmrtAttemptPlan *plan,
+										const SmrtKeys *keys,
 										int attempt, int64 skew_s,
 										int timeout_ms,
 										const SmrtLimits *limits);

@@ -12,6 +12,7 @@
 
 #include "call/attempt.h"
 #include "call/callset.h"
+#include "call/credential/keyring.h"
 #include "call/host.h"
 #include "call/location.h"
 #include "net/pump.h"
@@ -32,6 +33,7 @@ typedef struct CallState
 	SmrtExchange *exchange;		/* under way, or finished and unreleased */
 	bool		finished;
 	bool		skew_corrected;
+	bool		keys_renewed;
 	int			retries;		/* counted for the delay */
 	int			last_price;		/* tokens that the last retry cost */
 	int64		send_at_ms;
@@ -53,10 +55,13 @@ static void end_all(void *arg);
 static void end_calls(dlist_head *list);
 static void send_attempt(CallState *call);
 static void settle(CallState *call);
+static void note_key(SmrtReport *report, const SmrtKeys *keys);
 static bool correct_skew(CallState *call);
+static bool renew_keys(CallState *call);
 static bool try_again(CallState *call);
 static bool may_try_again(CallState *call, SmrtRetryClass class,
 						  const char **ended_by);
+static void blot_keys(CallState *call);
 static void finish(CallState *call);
 
 #define STATE(n) ((CallState *) dlist_container(SmrtCall, node, (n)))
@@ -179,9 +184,13 @@ send_attempt(CallState *call)
 	SmrtCallSet *set = call->set;
 	int64		left = call->give_up_at_ms - smrt_pump_now_ms();
 	MemoryContext before = MemoryContextSwitchTo(set->context);
+	const SmrtKeys *keys;
 
+	keys = smrt_keyring_get(set->target);
+	note_key(&call->call.report, keys);
 	call->call.report.attempts++;
-	call->exchange = smrt_attempt_start(&call->plan, call->call.report.attempts,
+	call->exchange = smrt_attempt_start(&call->plan, keys,
+										call->call.report.attempts,
 										set->host->skew_s,
 										Max(1, Min(set->limits.timeout, left)),
 										&set->limits);
@@ -192,6 +201,18 @@ send_attempt(CallState *call)
 		call->call.reply.fault.text = smrt_span("the request could not be signed");
 		call->finished = true;
 	}
+}
+
+/* Which key it was, for messages: no more than tells it from others. */
+static void
+note_key(SmrtReport *report, const SmrtKeys *keys)
+{
+	size_t		len = keys->access_key_id.len;
+
+	if (len > SMRT_KEY_ID_TAIL)
+		strlcpy(report->key_id_tail,
+				keys->access_key_id.data + len - SMRT_KEY_ID_TAIL,
+				sizeof(report->key_id_tail));
 }
 
 /* The attempt has ended: the call is finished, or waits for its next one. */
@@ -208,7 +229,7 @@ settle(CallState *call)
 		smrt_bucket_give(&call->set->host->bucket, call->last_price);
 		finish(call);
 	}
-	else if (correct_skew(call) || try_again(call))
+	else if (correct_skew(call) || renew_keys(call) || try_again(call))
 	{
 		smrt_exchange_end(call->exchange);
 		call->exchange = NULL;
@@ -240,6 +261,20 @@ correct_skew(CallState *call)
 	return true;
 }
 
+/* Keys that expired too early: look for new ones, and try again once, at once. */
+static bool
+renew_keys(CallState *call)
+{
+	if (call->call.reply.fault.kind != SMRT_FAULT_EXPIRED ||
+		call->keys_renewed ||
+		call->call.report.attempts >= call->set->limits.max_attempts ||
+		!smrt_keyring_reject(call->set->target))
+		return false;
+	call->keys_renewed = true;
+	call->send_at_ms = smrt_pump_now_ms();
+	return true;
+}
+
 static bool
 try_again(CallState *call)
 {
@@ -266,9 +301,9 @@ may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
 {
 	SmrtCallSet *set = call->set;
 
-	/* The attempt that was added for the clock is one of max_attempts. */
+	/* Attempts that were added for clock or keys are among max_attempts. */
 	int			max_attempts = set->limits.max_attempts -
-		(call->skew_corrected ? 1 : 0);
+		call->skew_corrected - call->keys_renewed;
 
 	if (smrt_pump_now_ms() >= call->give_up_at_ms)
 		*ended_by = SMRT_ENDED_BY_TOTAL_TIMEOUT;
@@ -287,11 +322,26 @@ may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
 }
 
 static void
+blot_keys(CallState *call)
+{
+	MemoryContext before = MemoryContextSwitchTo(call->set->context);
+	const SmrtTarget *target = call->set->target;
+	const SmrtCredential *found = smrt_keyring_peek(target);
+
+	smrt_report_blot(&call->call.reply.fault, &target->keys);
+	if (found != NULL)
+		smrt_report_blot(&call->call.reply.fault, &found->keys);
+	MemoryContextSwitchTo(before);
+}
+
+static void
 finish(CallState *call)
 {
 	SmrtExchange *exchange = call->exchange;
 	SmrtReport *report = &call->call.report;
 
+	if (call->call.reply.fault.kind != SMRT_FAULT_NONE)
+		blot_keys(call);
 	if (exchange->failure != SMRT_FAULT_NONE)
 		report->phase = smrt_phase_name(exchange->phase);
 	report->elapsed_ms = (exchange->finished_us - exchange->started_us) / 1000;

@@ -3,23 +3,29 @@
  */
 #include "postgres.h"
 
+#include "call/credential/imds.h"
+#include "call/credential/surroundings.h"
 #include "call/location.h"
 #include "pg/compat.h"
 
+static const char *endpoint_url(const SmrtTarget *target);
 static void find_region(SmrtTarget *target);
+static const char *instance_region(void);
 static void check_url(SmrtTarget *target, const char *given_by);
 
 void
 smrt_location_find(SmrtTarget *target)
 {
 	MemoryContext before;
+	const char *given;
 	char	   *url;
 
 	if (target->base_url != NULL)
 		return;
 	before = MemoryContextSwitchTo(target->context);
 	find_region(target);
-	if (target->endpoint_url == NULL)
+	given = endpoint_url(target);
+	if (given == NULL)
 		url = smrt_location_url(target, SMRT_SERVICE_SAGEMAKER);
 	else
 	{
@@ -27,16 +33,29 @@ smrt_location_find(SmrtTarget *target)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("FIPS and dual-stack hosts cannot be asked for beside a URL"),
-					 errdetail("The URL is \"%s\".", target->endpoint_url)));
-		url = pstrdup(target->endpoint_url);
+					 errdetail("The URL is \"%s\".", given)));
+		url = pstrdup(given);
 	}
 	/* Paths are appended: a "/" at the end would be one too many. */
 	for (size_t len = strlen(url); len > 0 && url[len - 1] == '/'; len--)
 		url[len - 1] = '\0';
 	target->base_url = url;
-	check_url(target, target->server ? "The server's option endpoint_url" :
+	check_url(target, target->endpoint_url == NULL ?
+			  "The URL in the database server's environment" :
+			  target->server ? "The server's option endpoint_url" :
 			  "\"sagemaker_rt.endpoint_url\"");
 	MemoryContextSwitchTo(before);
+}
+
+/* What surrounds the server speaks for its own identity only. */
+static const char *
+endpoint_url(const SmrtTarget *target)
+{
+	if (target->endpoint_url != NULL ||
+		(target->key_source != SMRT_KEYS_AMBIENT &&
+		 target->key_source != SMRT_KEYS_PROFILE))
+		return target->endpoint_url;
+	return smrt_surroundings_endpoint_url(target->profile, "sagemaker_runtime");
 }
 
 char *
@@ -61,17 +80,42 @@ smrt_location_url(const SmrtTarget *target, SmrtService service)
 	return url;
 }
 
+/*
+ * What the server or a setting says, else environment, profile, instance: those
+ * are readable by every role, as a region is no secret.
+ */
 static void
 find_region(SmrtTarget *target)
 {
-	if (target->given_region == NULL)
+	const char *region = target->given_region;
+
+	if (region == NULL)
+		region = smrt_surroundings_env("AWS_REGION");
+	if (region == NULL)
+		region = smrt_surroundings_env("AWS_DEFAULT_REGION");
+	if (region == NULL)
+		region = smrt_surroundings_property(target->profile, "region");
+	if (region == NULL)
+		region = instance_region();
+	if (region == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no AWS region is set"),
-				 target->endpoint_url ?
-				 errdetail("Requests to a URL of one's own are signed for a region too.") : 0,
+				 errdetail("Neither server, setting, AWS_REGION in the server's environment, profile nor instance metadata names one."),
 				 errhint("Set \"sagemaker_rt.region\", for instance to us-east-1.")));
-	target->region = smrt_span(target->given_region);
+	target->region = smrt_span(pstrdup(region));
+}
+
+static const char *
+instance_region(void)
+{
+	StringInfoData why;
+	bool		missing;
+	SmrtSpan	region;
+
+	initStringInfo(&why);
+	region = smrt_imds_get("meta-data/placement/region", &missing, &why);
+	return region.len == 0 ? NULL : region.data;
 }
 
 /* Nothing is located until the URL has passed. */

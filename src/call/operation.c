@@ -105,6 +105,9 @@ smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 		*argument = request->extra[i].name;
 		if (!check_extra(&request->extra[i], error))
 			return false;
+		for (int j = 0; j < i; j++)
+			if (smrt_span_equal_nocase(request->extra[j].name, *argument))
+				return smrt_error_set(error, "it is given twice");
 	}
 	return true;
 }

@@ -44,6 +44,7 @@ static SmrtFaultKind fault_of(const SmrtTransfer *transfer, CURLcode code);
 static const char *text_of(const SmrtTransfer *transfer, SmrtFaultKind kind,
 						   CURLcode code);
 static SmrtPhase phase_of(const SmrtTransfer *transfer);
+static bool connected(const SmrtTransfer *transfer);
 static int64 wall_clock_us(void);
 
 const char *
@@ -126,6 +127,9 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 		SmrtFaultKind kind = fault_of(transfer, code);
 
 		fail(transfer, kind, text_of(transfer, kind, code));
+		/* The socket is closed by now, and so cannot tell. */
+		if (kind == SMRT_FAULT_TLS)
+			exchange->phase = SMRT_PHASE_HANDSHAKE;
 		return;
 	}
 	/* libcurl takes headers that were cut off for an answer without body. */
@@ -258,6 +262,8 @@ phase_of(const SmrtTransfer *transfer)
 		curl_easy_getinfo(transfer->easy, marks[i].info, &us);
 		if (us <= 0)
 			continue;
+		if (marks[i].reached == SMRT_PHASE_CONNECTING && connected(transfer))
+			return SMRT_PHASE_HANDSHAKE;
 		if (marks[i].reached != SMRT_PHASE_SENDING)
 			return marks[i].reached;
 		curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
@@ -266,6 +272,20 @@ phase_of(const SmrtTransfer *transfer)
 		return sent >= length ? SMRT_PHASE_WAITING : SMRT_PHASE_SENDING;
 	}
 	return SMRT_PHASE_RESOLVING;
+}
+
+/*
+ * CURLINFO_CONNECT_TIME does not tell: some libcurls, 7.88 among them, set it
+ * only when the handshake is over.
+ */
+static bool
+connected(const SmrtTransfer *transfer)
+{
+	struct sockaddr_storage peer;
+	socklen_t	len = sizeof(peer);
+
+	return transfer->socket != CURL_SOCKET_BAD &&
+		getpeername(transfer->socket, (struct sockaddr *) &peer, &len) == 0;
 }
 
 static int64
@@ -298,6 +318,7 @@ take_transfer(const SmrtExchangeSpec *spec)
 	memset(&transfer->exchange, 0, sizeof(transfer->exchange));
 	transfer->headers_ended = false;
 	transfer->refusal = NULL;
+	transfer->socket = CURL_SOCKET_BAD;
 	transfer->header_bytes = 0;
 	transfer->error[0] = '\0';
 	smrt_buf_reset(&transfer->headers);

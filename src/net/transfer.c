@@ -57,6 +57,7 @@ smrt_transfer_new(const SmrtExchangeSpec *spec)
 				 errmsg("out of memory"),
 				 errdetail("libcurl has no memory for a transfer.")));
 	}
+	transfer->socket = CURL_SOCKET_BAD;
 	smrt_buf_init(&transfer->lines, &smrt_alloc_malloc,
 				  MAX_REQUEST_HEADER_BYTES);
 	smrt_buf_init(&transfer->headers, &smrt_alloc_malloc, MAX_HEADER_BYTES);
@@ -322,6 +323,7 @@ on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *addre
 		ReleaseExternalFD();
 		return CURL_SOCKET_BAD;
 	}
+	transfer->socket = fd;
 	return fd;
 }
 

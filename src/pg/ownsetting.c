@@ -70,6 +70,7 @@ StaticAssertDecl(lengthof(rows) == SMRT_OWN_COUNT, "every setting needs a row");
 static const char *setting_prefix;
 static char *current[SMRT_OWN_COUNT];	/* "" or "@OID@VALUE" */
 static char *configured[SMRT_OWN_COUNT];	/* malloc'ed, or NULL */
+static bool hidden[SMRT_OWN_COUNT]; /* another value came in its place */
 static bool defining;
 
 static bool check(SmrtOwnSetting setting, char **value, GucSource source);
@@ -87,17 +88,25 @@ smrt_ownsettings_define(const char *prefix)
 	setting_prefix = prefix;
 	defining = true;
 	for (int i = 0; i < SMRT_OWN_COUNT; i++)
-		DefineCustomStringVariable(psprintf("%s%s", prefix, rows[i].name),
-								   rows[i].description, NULL, &current[i], "",
-								   PGC_USERSET,
+	{
+		char	   *name = psprintf("%s%s", prefix, rows[i].name);
+		const struct config_generic *placeholder = smrt_setting_find(name);
+
+		hidden[i] = placeholder != NULL &&
+			placeholder->reset_source > PGC_S_ARGV;
+		DefineCustomStringVariable(name, rows[i].description, NULL,
+								   &current[i], "", PGC_USERSET,
 								   rows[i].secret ? SECRET_FLAGS : 0,
 								   rows[i].check, note_change, rows[i].show);
+	}
 	defining = false;
 }
 
 const char *
 smrt_ownsetting_configured(SmrtOwnSetting setting)
 {
+	if (hidden[setting])
+		smrt_settings_report_hidden(rows[setting].name);
 	return configured[setting] ? configured[setting] : "";
 }
 
@@ -125,7 +134,8 @@ check(SmrtOwnSetting setting, char **value, GucSource source)
 	if (rows[setting].secret && !check_secret(&rows[setting], *value, source))
 		return false;
 	/* A starting worker resets settings, but not what it was configured with. */
-	if (source <= PGC_S_ARGV && !InitializingParallelWorker &&
+	if (source <= PGC_S_ARGV &&
+		!(InitializingParallelWorker && source == PGC_S_DEFAULT) &&
 		!remember_configured(setting, *value))
 		return false;
 	return (*value)[0] == '\0' || add_owner(value, setter(source));
@@ -206,6 +216,8 @@ remember_configured(SmrtOwnSetting setting, const char *value)
 		free(configured[setting]);
 	}
 	configured[setting] = copy;
+	if (!defining)
+		hidden[setting] = false;
 	return true;
 }
 

@@ -21,7 +21,10 @@ typedef enum SmrtOwnSetting
 
 extern void smrt_ownsettings_define(const char *prefix);
 
-/* What the configuration file or command line says; "" for nothing. */
+/*
+ * What the configuration file or command line says; "" for nothing.  An error
+ * when that is hidden from this session.
+ */
 extern const char *smrt_ownsetting_configured(SmrtOwnSetting setting);
 
 /* What that role itself set in this session; NULL for nothing. */

@@ -14,9 +14,6 @@
 /* Most bytes of a remote message that are shown. */
 #define MAX_REMOTE_TEXT 1024
 
-/* How much of an access key id is shown: enough to tell which, no more. */
-#define KEY_ID_TAIL 4
-
 typedef struct FaultRow
 {
 	int			sqlstate;
@@ -77,7 +74,7 @@ StaticAssertDecl(lengthof(rows) == SMRT_FAULT_COUNT,
 static char *message(const SmrtFault *fault, const SmrtReport *report);
 static char *detail(const SmrtFault *fault, const SmrtReport *report);
 static void append_sentence(StringInfo text, const char *sentence);
-static char *shown(SmrtSpan remote, const SmrtTarget *target);
+static char *shown(SmrtSpan remote);
 static SmrtSpan blot_out(SmrtSpan text, SmrtSpan secret);
 
 void
@@ -110,11 +107,11 @@ message(const SmrtFault *fault, const SmrtReport *report)
 		appendStringInfo(&text, " with status %d", fault->original_status);
 	if (fault->original_message.len > 0)
 		appendStringInfo(&text, ": %s",
-						 shown(fault->original_message, report->target));
+						 shown(fault->original_message));
 	else if (fault->text.len > 0)
-		appendStringInfo(&text, ": %s", shown(fault->text, report->target));
+		appendStringInfo(&text, ": %s", shown(fault->text));
 	else if (fault->code.len > 0)
-		appendStringInfo(&text, ": %s", shown(fault->code, report->target));
+		appendStringInfo(&text, ": %s", shown(fault->code));
 	return text.data;
 }
 
@@ -122,20 +119,19 @@ static char *
 detail(const SmrtFault *fault, const SmrtReport *report)
 {
 	const SmrtTarget *target = report->target;
-	SmrtSpan	id = target->keys.access_key_id;
 	StringInfoData text;
 
 	initStringInfo(&text);
 	if (fault->status > 0)
 		append_sentence(&text, psprintf("HTTP status %d%s%s", fault->status,
 										fault->code.len ? ", code " : "",
-										shown(fault->code, target)));
+										shown(fault->code)));
 	if (fault->original_message.len > 0 && fault->text.len > 0)
 		append_sentence(&text, psprintf("The service said: %s",
-										shown(fault->text, target)));
+										shown(fault->text)));
 	if (fault->log_stream_arn.len > 0)
 		append_sentence(&text, psprintf("Log stream %s",
-										shown(fault->log_stream_arn, target)));
+										shown(fault->log_stream_arn)));
 	if (report->phase != NULL)
 		append_sentence(&text, psprintf("It ended while %s, after " INT64_FORMAT " ms",
 										report->phase, report->elapsed_ms));
@@ -147,15 +143,15 @@ detail(const SmrtFault *fault, const SmrtReport *report)
 									report->ended_by ? report->ended_by : ""));
 	if (fault->request_id.len > 0)
 		append_sentence(&text, psprintf("Request id %s",
-										shown(fault->request_id, target)));
+										shown(fault->request_id)));
 	append_sentence(&text, psprintf("Host %.*s, region %.*s",
 									(int) target->url.authority.len,
 									target->url.authority.data,
 									(int) target->region.len,
 									target->region.data));
-	if (rows[fault->kind].about_key && id.len > KEY_ID_TAIL)
+	if (rows[fault->kind].about_key && report->key_id_tail[0] != '\0')
 		append_sentence(&text, psprintf("Access key id ending in %s",
-										id.data + id.len - KEY_ID_TAIL));
+										report->key_id_tail));
 	return text.data;
 }
 
@@ -172,11 +168,22 @@ append_sentence(StringInfo text, const char *sentence)
 }
 
 static char *
-shown(SmrtSpan remote, const SmrtTarget *target)
+shown(SmrtSpan remote)
 {
-	remote = blot_out(remote, target->keys.secret_access_key);
-	remote = blot_out(remote, target->keys.session_token);
 	return smrt_report_text(remote, MAX_REMOTE_TEXT);
+}
+
+void
+smrt_report_blot(SmrtFault *fault, const SmrtKeys *keys)
+{
+	SmrtSpan   *texts[] = {&fault->text, &fault->code, &fault->request_id,
+		&fault->original_message, &fault->log_stream_arn};
+
+	for (int i = 0; i < lengthof(texts); i++)
+	{
+		*texts[i] = blot_out(*texts[i], keys->secret_access_key);
+		*texts[i] = blot_out(*texts[i], keys->session_token);
+	}
 }
 
 /* text with each occurrence of secret overwritten, in a copy if there is one */

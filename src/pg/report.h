@@ -16,6 +16,9 @@
  */
 #define SMRT_ERRCODE_BAD_REPLY MAKE_SQLSTATE('3', '8', 'S', '0', '1')
 
+/* How much of an access key id is shown: enough to tell which, no more. */
+#define SMRT_KEY_ID_TAIL 4
+
 #define SMRT_ENDED_BY_TOTAL_TIMEOUT "total_timeout"
 
 /* The circumstances of a failed call. */
@@ -23,6 +26,7 @@ typedef struct SmrtReport
 {
 	const SmrtTarget *target;
 	SmrtSpan	endpoint;		/* the endpoint's name */
+	char		key_id_tail[SMRT_KEY_ID_TAIL + 1];	/* of the key that signed */
 	int			attempts;
 	int64		waited_ms;		/* between them */
 	const char *ended_by;		/* what stopped further attempts: a setting's
@@ -30,6 +34,12 @@ typedef struct SmrtReport
 	const char *phase;			/* how far a broken transfer came, or NULL */
 	int64		elapsed_ms;		/* of the last attempt */
 } SmrtReport;
+
+/*
+ * Overwrites keys that a service repeats in what it says, in copies that lie in
+ * the current memory context.
+ */
+extern void smrt_report_blot(SmrtFault *fault, const SmrtKeys *keys);
 
 /* Raises the error. */
 pg_noreturn extern void smrt_report_fault(const SmrtFault *fault,

@@ -79,6 +79,10 @@ static const StringRow string_rows[] = {
 	"Profile of the server's shared AWS files that signs, before its environment."},
 };
 
+/* Those whose configured value this session cannot know. */
+static bool hidden[lengthof(string_rows)];
+
+static bool given_at_start(const char *name);
 static void note_change_string(const char *value, void *extra);
 static void note_change_int(int value, void *extra);
 static void note_change_bool(bool value, void *extra);
@@ -91,11 +95,13 @@ smrt_settings_define(void)
 	for (int i = 0; i < lengthof(string_rows); i++)
 	{
 		const StringRow *row = &string_rows[i];
+		char	   *name = psprintf(PREFIX "%s", row->name);
+		bool		given = given_at_start(name);
 
-		DefineCustomStringVariable(psprintf(PREFIX "%s", row->name),
-								   row->description, NULL, row->variable, "",
-								   PGC_SUSET, 0, row->check,
+		DefineCustomStringVariable(name, row->description, NULL, row->variable,
+								   "", PGC_SUSET, 0, row->check,
 								   note_change_string, NULL);
+		hidden[i] = given && !given_at_start(name);
 	}
 	for (int i = 0; i < lengthof(limit_rows); i++)
 	{
@@ -122,6 +128,39 @@ smrt_settings_define(void)
 							NULL);
 	smrt_ownsettings_define(PREFIX);
 	smrt_reserve_settings("sagemaker_rt");
+}
+
+/*
+ * While nobody has claimed a name, any role may give it a value in the options
+ * of its connection, and that takes the place of the configuration's.  It is
+ * refused when the library comes and the role turns out to be no superuser;
+ * the configuration's value is not to be had any more.
+ */
+static bool
+given_at_start(const char *name)
+{
+	const struct config_generic *setting = smrt_setting_find(name);
+
+	return setting != NULL && setting->reset_source != PGC_S_DEFAULT;
+}
+
+void
+smrt_settings_require_known(void)
+{
+	for (int i = 0; i < lengthof(string_rows); i++)
+		if (hidden[i] && (*string_rows[i].variable)[0] == '\0')
+			smrt_settings_report_hidden(string_rows[i].name);
+}
+
+void
+smrt_settings_report_hidden(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("what the configuration says of \"" PREFIX "%s\" is not known in this session",
+					name),
+			 errdetail("Another value was given when the session began, before the library was loaded."),
+			 errhint("Connect without giving it.")));
 }
 
 bool

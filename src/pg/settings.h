@@ -6,6 +6,7 @@
 #define SMRT_PG_SETTINGS_H
 
 #include "aws/error.h"
+#include "pg/compat.h"
 
 /* The bounds of one call; each can also be given for a single call. */
 typedef struct SmrtLimits
@@ -38,6 +39,15 @@ extern SmrtSettings smrt_settings;
 extern uint64 smrt_settings_generation;
 
 extern void smrt_settings_define(void);
+
+/*
+ * Raises an error when the configuration's value of one of the settings above
+ * is hidden from this session: the default must not stand in for it.
+ */
+extern void smrt_settings_require_known(void);
+
+/* That error, for the setting sagemaker_rt.name. */
+pg_noreturn extern void smrt_settings_report_hidden(const char *name);
 
 /*
  * Sets one limit by its setting's name without the prefix, value as in SET

@@ -85,8 +85,10 @@ smrt_target_release(SmrtTarget *target)
 static Oid
 server_in_play(const char *name, Oid user)
 {
-	if (name == NULL)
-		name = smrt_ownsetting_of_role(SMRT_OWN_DEFAULT_SERVER, user);
+	/* An empty name is no way around the default server. */
+	if (name != NULL)
+		return smrt_server_require(name, user);
+	name = smrt_ownsetting_of_role(SMRT_OWN_DEFAULT_SERVER, user);
 	if (name == NULL)
 		name = smrt_ownsetting_configured(SMRT_OWN_DEFAULT_SERVER);
 	return name[0] == '\0' ? InvalidOid : smrt_server_require(name, user);
@@ -175,6 +177,7 @@ read_settings(SmrtTarget *target)
 #define COPY(field, value) \
 	target->field = (value)[0] ? pstrdup(value) : NULL
 
+	smrt_settings_require_known();
 	COPY(given_region, smrt_settings.region);
 	COPY(endpoint_url, smrt_settings.endpoint_url);
 	COPY(ca_file, smrt_settings.ca_file);

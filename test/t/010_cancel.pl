@@ -60,12 +60,15 @@ sub lookups_of
 	return scalar grep { /^$pid / } lookups();
 }
 
-sub waits
+# What becomes of the call to an endpoint: nothing yet, "runs", "waits", "over".
+sub state_of
 {
-	my ($pid) = @_;
+	my ($pid, $endpoint) = @_;
 	return $admin->must(
-		"SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid"
-	) eq 't';
+		"SELECT CASE WHEN state <> 'active' THEN 'over'
+				WHEN wait_event_type = 'Extension' THEN 'waits' ELSE 'runs' END
+		FROM pg_stat_activity
+		WHERE pid = $pid AND query LIKE '%''$endpoint''%'");
 }
 
 sub url_of
@@ -141,10 +144,12 @@ sub bring_to
 	my $before = $stage->{before} ? $stage->{before}->($pid) : 0;
 	$session->start("SELECT sagemaker_invoke('$endpoint', $body)");
 	return wait_until(sub {
-		return 1 if $session->ended;
-		return 0 if $emulator && !$emulator->request_count($endpoint);
-		return $stage->{reached}->($pid, $before) && waits($pid);
-	}) && !$session->ended;
+		my $state = state_of($pid, $endpoint);
+		die "$endpoint: over too soon" if $state eq 'over';
+		return $state eq 'waits'
+		  && (!$emulator || $emulator->request_count($endpoint))
+		  && $stage->{reached}->($pid, $before);
+	});
 }
 
 sub usable
@@ -250,7 +255,7 @@ is_deeply(\@taking_signals, [],
 	{
 		kill $_, $pid for qw(HUP USR1 ALRM);
 	}
-	ok(waits($pid), 'a lookup goes on under 3000 signals');
+	is(state_of($pid, 'echo'), 'waits', 'a lookup goes on under 3000 signals');
 	release_lookups();
 	is($session->finish->{output}, 'unmoved', 'and its call succeeds');
 	ok(usable($session), 'and the session is usable');

@@ -11,6 +11,7 @@ use FindBin;
 use lib $FindBin::RealBin;
 use IO::Socket::INET;
 use Outcomes;
+use POSIX ();
 use PostgreSQL::Test::Utils;
 use SageMakerTest;
 use Test::More;
@@ -151,8 +152,10 @@ sub start_raw_server
 	my $pid = fork() // die "fork: $!";
 	return ($listener->sockport, $pid) if $pid;
 
+	# A signal must end it at once: its copies of this test's objects are not its.
 	setpgrp;
 	$SIG{CHLD} = 'IGNORE';
+	$SIG{TERM} = 'DEFAULT';
 	while (my $socket = $listener->accept)
 	{
 		next if fork();

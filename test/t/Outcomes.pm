@@ -55,11 +55,13 @@ sub call
 }
 
 # One hash for each expression, evaluated in turn in one session.  Options:
-# database, settings (a list of "name = value").
+# database, settings (a list of "name = value"), loaded (true: settings are
+# checked from the first one on, not when the first call loads the library).
 sub outcomes
 {
 	my ($node, $expressions, %options) = @_;
 	my $sql = join '', "SET client_encoding = 'UTF8';\n",
+	  $options{loaded} ? "LOAD 'sagemaker_rt';\n" : '',
 	  (map { "SET sagemaker_rt.$_;\n" } @{ $options{settings} // [] }),
 	  (map { "SELECT outcome_of(\$call\$$_\$call\$);\n" } @$expressions);
 	my @lines = split /\n/,

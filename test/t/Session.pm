@@ -34,28 +34,20 @@ sub new
 # The server process.
 sub pid { return $_[0]{pid} }
 
-# Sends a statement, or several, and does not wait.
+# Sends a statement, or several, and does not wait for their end.
 sub start
 {
 	my ($self, $sql) = @_;
-	my $mark = 'end of statement ' . ++$self->{count};
+	my $number = ++$self->{count};
 
 	$sql .= ';' unless $sql =~ /^\\/ || $sql =~ /;\s*$/;
+	$self->{stdin} .=
+	  "\\echo 'begin $number'\n$sql\n\\echo 'end $number'\n\\warn 'end $number'\n";
+	$self->{mark} = qr/^end $number\n/m;
+	# pump() sends what it has, but returns only when something comes back.
+	$self->{run}->pump until $self->{stdout} =~ s/^begin $number\n//m;
 	$self->{begun} = time;
-	$self->{stdin} .= "$sql\n\\echo '$mark'\n\\warn '$mark'\n";
-	$self->{mark} = qr/^$mark\n/m;
-	$self->{run}->pump while length $self->{stdin};
 	return;
-}
-
-# Whether what was started has ended, or the connection has.
-sub ended
-{
-	my ($self) = @_;
-
-	return 1 unless $self->{run}->pumpable;
-	$self->{run}->pump_nb;
-	return $self->_marked;
 }
 
 sub _marked

@@ -69,7 +69,8 @@ static const Row rows[] = {
 static void
 check_host(const char *region, bool fips, bool dualstack, const char *want)
 {
-	SmrtEndpointQuery query = {smrt_span(region), fips, dualstack};
+	SmrtEndpointQuery query = {SMRT_SERVICE_SAGEMAKER, smrt_span(region),
+	fips, dualstack};
 	SmrtError	error = {""};
 	SmrtBuf		host;
 
@@ -132,7 +133,7 @@ no_regions(void)
 
 	for (size_t i = 0; i < COUNT_OF(bad); i++)
 	{
-		SmrtEndpointQuery query = {bad[i], false, false};
+		SmrtEndpointQuery query = {.region = bad[i]};
 		SmrtError	error = {""};
 		SmrtBuf		host;
 
@@ -148,7 +149,7 @@ no_regions(void)
 static void
 a_full_buffer_is_reported(void)
 {
-	SmrtEndpointQuery query = {SMRT_LITERAL("us-east-1"), false, false};
+	SmrtEndpointQuery query = {.region = SMRT_LITERAL("us-east-1")};
 	SmrtError	error = {""};
 	SmrtBuf		host;
 

@@ -19,6 +19,21 @@ static bool attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched,
 static void end_exchange(void *arg);
 static void sleep_ms(int64 ms);
 
+SmrtAddressRule
+smrt_fetch_addresses(SmrtMetadataReach reach)
+{
+	switch (reach)
+	{
+		case SMRT_REACH_LOOPBACK:
+			return SMRT_ADDRESS_LOOPBACK;
+		case SMRT_REACH_METADATA:
+			return SMRT_ADDRESS_ANY;
+		case SMRT_REACH_ANY:
+			break;
+	}
+	return SMRT_ADDRESS_NO_LINK_LOCAL;
+}
+
 bool
 smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
 {

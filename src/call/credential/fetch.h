@@ -5,6 +5,7 @@
 #define SMRT_CALL_CREDENTIAL_FETCH_H
 
 #include "aws/header.h"
+#include "aws/metadata_uri.h"
 #include "lib/stringinfo.h"
 #include "net/exchange.h"
 
@@ -21,6 +22,9 @@ typedef struct SmrtFetched
 	int			status;
 	SmrtSpan	body;			/* palloc'ed, with a NUL behind */
 } SmrtFetched;
+
+/* The address rule that goes with where a credential is fetched from. */
+extern SmrtAddressRule smrt_fetch_addresses(SmrtMetadataReach reach);
 
 /*
  * False, with why, when no answer came; an answer of any status is one.

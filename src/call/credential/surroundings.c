@@ -5,11 +5,20 @@
 
 #include <sys/stat.h>
 
+#include "aws/digest.h"
+#include "aws/profilepath.h"
 #include "call/credential/surroundings.h"
+#include "pg/alloc.h"
 #include "storage/fd.h"
 
 /* A web identity token or a container's authorization. */
 #define MAX_TOKEN (64 * 1024)
+
+static SmrtProfileEnvironment environment(void);
+static bool read_profile_file(SmrtProfileFile file, SmrtSpan *text,
+							  StringInfo why);
+static char *service_url(const char *services, const char *service);
+static char *text_of(SmrtSpan value);
 
 const char *
 smrt_surroundings_env(const char *name)
@@ -82,4 +91,148 @@ smrt_surroundings_token(const char *path, StringInfo why)
 			return smrt_span(NULL);
 		}
 	return token;
+}
+
+SmrtProfiles *
+smrt_surroundings_profiles(StringInfo why)
+{
+	SmrtSpan	texts[SMRT_PROFILE_FILE_COUNT];
+	SmrtProfiles *profiles;
+	SmrtError	error;
+
+	for (int i = 0; i < SMRT_PROFILE_FILE_COUNT; i++)
+		if (!read_profile_file(i, &texts[i], why))
+			return NULL;
+	profiles = smrt_profiles_parse(texts[SMRT_PROFILE_CONFIG],
+								   texts[SMRT_PROFILE_CREDENTIALS],
+								   &smrt_alloc_palloc, &error);
+	for (int i = 0; i < SMRT_PROFILE_FILE_COUNT; i++)
+		if (!smrt_span_absent(texts[i]))
+			smrt_cleanse((char *) texts[i].data, texts[i].len);
+	if (profiles == NULL)
+		appendStringInfoString(why, error.text);
+	return profiles;
+}
+
+/* A file that is not there is an empty one. */
+static bool
+read_profile_file(SmrtProfileFile file, SmrtSpan *text, StringInfo why)
+{
+	char	   *path = smrt_surroundings_profile_path(file);
+	struct stat status;
+
+	*text = smrt_span(NULL);
+	if (path == NULL || (stat(path, &status) != 0 && errno == ENOENT))
+		return true;
+	*text = smrt_surroundings_file(path, SMRT_PROFILES_MAX_TEXT, why);
+	return !smrt_span_absent(*text);
+}
+
+char *
+smrt_surroundings_profile_path(SmrtProfileFile file)
+{
+	SmrtProfileEnvironment where = environment();
+	SmrtBuf		path;
+	SmrtError	error;
+
+	smrt_buf_init(&path, &smrt_alloc_palloc, MAXPGPATH - 1);
+	return smrt_profilepath_find(&where, file, &path, &error) &&
+		path.len > 0 ? path.data : NULL;
+}
+
+static SmrtProfileEnvironment
+environment(void)
+{
+	SmrtProfileEnvironment where = {
+		.config_file = smrt_span(smrt_surroundings_env("AWS_CONFIG_FILE")),
+		.credentials_file = smrt_span(smrt_surroundings_env("AWS_SHARED_CREDENTIALS_FILE")),
+		.home = smrt_span(smrt_surroundings_env("HOME")),
+		.profile = smrt_span(smrt_surroundings_env("AWS_PROFILE")),
+		.default_profile = smrt_span(smrt_surroundings_env("AWS_DEFAULT_PROFILE")),
+	};
+
+	return where;
+}
+
+SmrtSection
+smrt_surroundings_profile(const char *given)
+{
+	SmrtProfileEnvironment where = environment();
+
+	return smrt_section(SMRT_SECTION_PROFILE,
+						given ? smrt_span(given) :
+						smrt_profilepath_profile(&where));
+}
+
+char *
+smrt_surroundings_property(const char *given_profile, const char *property)
+{
+	StringInfoData why;
+	SmrtProfiles *profiles;
+	char	   *value;
+
+	initStringInfo(&why);
+	profiles = smrt_surroundings_profiles(&why);
+	if (profiles == NULL)
+		return NULL;
+	value = text_of(smrt_profiles_value(profiles,
+										smrt_surroundings_profile(given_profile),
+										smrt_span(property)));
+	smrt_profiles_free(profiles);
+	return value;
+}
+
+const char *
+smrt_surroundings_endpoint_url(const char *given_profile, const char *service)
+{
+	char	   *variable = psprintf("AWS_ENDPOINT_URL_%s", service);
+	const char *url;
+	char	   *ignore;
+	char	   *services;
+
+	if (smrt_surroundings_env_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
+		return NULL;
+	for (char *c = variable; *c; c++)
+		*c = pg_toupper((unsigned char) *c);
+	url = smrt_surroundings_env(variable);
+	if (url == NULL)
+		url = smrt_surroundings_env("AWS_ENDPOINT_URL");
+	if (url != NULL)
+		return url;
+	ignore = smrt_surroundings_property(given_profile,
+										"ignore_configured_endpoint_urls");
+	if (ignore != NULL && pg_strcasecmp(ignore, "true") == 0)
+		return NULL;
+	services = smrt_surroundings_property(given_profile, "services");
+	if (services != NULL)
+		url = service_url(services, service);
+	return url ? url : smrt_surroundings_property(given_profile, "endpoint_url");
+}
+
+/* endpoint_url below the service in the section [services NAME] */
+static char *
+service_url(const char *services, const char *service)
+{
+	StringInfoData why;
+	SmrtProfiles *profiles;
+	char	   *url;
+
+	initStringInfo(&why);
+	profiles = smrt_surroundings_profiles(&why);
+	if (profiles == NULL)
+		return NULL;
+	url = text_of(smrt_profiles_nested_value(profiles,
+											 smrt_section(SMRT_SECTION_SERVICES,
+														  smrt_span(services)),
+											 smrt_span(service),
+											 smrt_span("endpoint_url")));
+	smrt_profiles_free(profiles);
+	return url;
+}
+
+/* A copy; NULL for what is absent or empty. */
+static char *
+text_of(SmrtSpan value)
+{
+	return value.len == 0 ? NULL : pnstrdup(value.data, value.len);
 }

@@ -25,4 +25,28 @@ extern SmrtSpan smrt_surroundings_file(const char *path, size_t max,
 /* The same with the blanks and line ends at its end cut off: a token. */
 extern SmrtSpan smrt_surroundings_token(const char *path, StringInfo why);
 
+/*
+ * The profiles of AWS's shared files, in the current memory context; an empty
+ * set where there are no files.  NULL, with why, when one is wrong or cannot be
+ * read.  Free it by smrt_profiles_free(), as it holds secrets.
+ */
+extern SmrtProfiles *smrt_surroundings_profiles(StringInfo why);
+
+/* The paths of the two files, palloc'ed; NULL: nothing says where it is. */
+extern char *smrt_surroundings_profile_path(SmrtProfileFile file);
+
+/* The profile that counts: the given one unless NULL, else the environment's. */
+extern SmrtSection smrt_surroundings_profile(const char *given);
+
+/* A property of that profile, palloc'ed; NULL: none. */
+extern char *smrt_surroundings_property(const char *given_profile,
+										const char *property);
+
+/*
+ * The URL that environment or profile set for a service ("sts",
+ * "sagemaker_runtime") or for all; NULL: none, or they are to be ignored.
+ */
+extern const char *smrt_surroundings_endpoint_url(const char *given_profile,
+												  const char *service);
+
 #endif							/* SMRT_CALL_CREDENTIAL_SURROUNDINGS_H */

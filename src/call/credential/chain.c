@@ -1,0 +1,86 @@
+/*
+ * The chain: environment, profile, web identity, container, instance.  It is
+ * that of the AWS SDK for Rust; an explicit profile comes before all of it, as
+ * in every SDK.  A provider that is set up and fails ends the walk: to go on
+ * would sign as somebody else.
+ */
+#include "postgres.h"
+
+#include "call/credential/chain.h"
+#include "call/credential/sts.h"
+
+typedef struct ProviderRow
+{
+	const char *name;
+	SmrtProvider provide;
+} ProviderRow;
+
+static const ProviderRow providers[] = {
+	{"environment", smrt_provide_environment},
+	{"profile", smrt_provide_profile},
+	{"web identity", smrt_provide_web_identity},
+	{"container", smrt_provide_container},
+	{"instance metadata", smrt_provide_imds},
+};
+
+static bool find_base(const SmrtTarget *target, SmrtCredential *credential,
+					  StringInfo said);
+static SmrtProvision ask(const ProviderRow *row, const SmrtTarget *target,
+						 SmrtCredential *credential, StringInfo said);
+
+bool
+smrt_chain_walk(const SmrtTarget *target, SmrtCredential *credential,
+				StringInfo said)
+{
+	SmrtRole	role = {
+		.arn = target->role_arn,
+		.session_name = target->role_session_name,
+		.external_id = target->external_id,
+	};
+
+	if (!find_base(target, credential, said))
+		return false;
+	if (target->role_arn == NULL)
+		return true;
+	appendStringInfo(said, "%srole: ", said->len ? "\n" : "");
+	return smrt_sts_assume_role(target, &role, credential, credential,
+								said) == SMRT_PROVISION_GIVEN;
+}
+
+static bool
+find_base(const SmrtTarget *target, SmrtCredential *credential,
+		  StringInfo said)
+{
+	static const ProviderRow profile = {"profile", smrt_provide_profile};
+
+	if (target->key_source != SMRT_KEYS_PROFILE &&
+		target->key_source != SMRT_KEYS_AMBIENT)
+	{
+		credential->keys = target->keys;
+		credential->source = "given keys";
+		return true;
+	}
+	/* AWS_PROFILE is not explicit: keys in the environment come before it. */
+	if (target->key_source == SMRT_KEYS_PROFILE || target->profile != NULL)
+		return ask(&profile, target, credential, said) == SMRT_PROVISION_GIVEN;
+	for (int i = 0; i < lengthof(providers); i++)
+		switch (ask(&providers[i], target, credential, said))
+		{
+			case SMRT_PROVISION_GIVEN:
+				return true;
+			case SMRT_PROVISION_FAILED:
+				return false;
+			case SMRT_PROVISION_NONE:
+				break;
+		}
+	return false;
+}
+
+static SmrtProvision
+ask(const ProviderRow *row, const SmrtTarget *target,
+	SmrtCredential *credential, StringInfo said)
+{
+	appendStringInfo(said, "%s%s: ", said->len ? "\n" : "", row->name);
+	memset(credential, 0, sizeof(*credential));
+	return row->provide(target, credential, said);
+}

@@ -1,0 +1,163 @@
+/*
+ * IMDSv2: a session token by PUT, then anything by GET with that token.  There
+ * is no way back to version 1.  Never through a proxy.
+ */
+#include "postgres.h"
+
+#include "call/credential/credential.h"
+#include "call/credential/fetch.h"
+#include "call/credential/imds.h"
+#include "call/credential/surroundings.h"
+#include "pg/alloc.h"
+
+#define TOKEN_TTL_S "21600"
+#define MAX_URL 2048
+
+typedef struct Base
+{
+	SmrtBuf		url;			/* without a "/" at the end */
+	SmrtAddressRule addresses;
+} Base;
+
+static bool find_base(Base *base, StringInfo why);
+static bool get_token(const Base *base, SmrtSpan *token, StringInfo why);
+static bool request(const Base *base, SmrtMethod method, const char *path,
+					SmrtHeader header, SmrtFetched *fetched, StringInfo why);
+static int	number_from_env(const char *name, int initial, int max);
+
+SmrtProvision
+smrt_provide_imds(const SmrtTarget *target, SmrtCredential *credential,
+				  StringInfo why)
+{
+	static const char *const folder = "meta-data/iam/security-credentials/";
+	bool		missing = false;
+	SmrtSpan	role = smrt_imds_get(folder, &missing, why);
+	SmrtSpan	json;
+
+	(void) target;
+	if (smrt_span_absent(role) || role.len == 0)
+	{
+		if (missing || role.len == 0)
+			appendStringInfoString(why, "the instance has no IAM role");
+		return SMRT_PROVISION_NONE;
+	}
+	json = smrt_imds_get(psprintf("%s%.*s", folder,
+								  (int) strcspn(role.data, "\r\n"), role.data),
+						 &missing, why);
+	if (smrt_span_absent(json))
+		return SMRT_PROVISION_FAILED;
+	return smrt_credential_from_json(json, "instance metadata", credential, why);
+}
+
+SmrtSpan
+smrt_imds_get(const char *path, bool *missing, StringInfo why)
+{
+	Base		base;
+	SmrtFetched fetched;
+	SmrtHeader	header = {SMRT_LITERAL("X-aws-ec2-metadata-token")};
+
+	*missing = false;
+	if (!find_base(&base, why) || !get_token(&base, &header.value, why) ||
+		!request(&base, SMRT_METHOD_GET, path, header, &fetched, why))
+		return smrt_span(NULL);
+	if (fetched.status == 200)
+		return fetched.body;
+	*missing = fetched.status == 404;
+	if (!*missing)
+		appendStringInfo(why, "it answered %d", fetched.status);
+	return smrt_span(NULL);
+}
+
+static bool
+find_base(Base *base, StringInfo why)
+{
+	SmrtInstanceEndpoint sources[] = {
+		{
+			smrt_span(smrt_surroundings_env("AWS_EC2_METADATA_SERVICE_ENDPOINT")),
+			smrt_span(smrt_surroundings_env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"))
+		},
+		{
+			smrt_span(smrt_surroundings_property(NULL, "ec2_metadata_service_endpoint")),
+			smrt_span(smrt_surroundings_property(NULL, "ec2_metadata_service_endpoint_mode"))
+		},
+	};
+	SmrtMetadataReach reach;
+	SmrtError	error;
+
+	if (smrt_surroundings_env_true("AWS_EC2_METADATA_DISABLED"))
+	{
+		appendStringInfoString(why, "AWS_EC2_METADATA_DISABLED is set");
+		return false;
+	}
+	smrt_buf_init(&base->url, &smrt_alloc_palloc, MAX_URL);
+	if (!smrt_metadata_instance(sources, lengthof(sources), &base->url,
+								   &reach, &error))
+	{
+		appendStringInfoString(why, error.text);
+		return false;
+	}
+	base->addresses = smrt_fetch_addresses(reach);
+	return true;
+}
+
+static bool
+get_token(const Base *base, SmrtSpan *token, StringInfo why)
+{
+	SmrtHeader	lifetime = {
+		SMRT_LITERAL("X-aws-ec2-metadata-token-ttl-seconds"),
+		SMRT_LITERAL(TOKEN_TTL_S)
+	};
+	SmrtFetched fetched;
+
+	if (!request(base, SMRT_METHOD_PUT, "api/token", lifetime, &fetched, why))
+	{
+		/* The usual reason in a container: the answer's hop limit is 1. */
+		appendStringInfoString(why, " (in a container, the instance needs a metadata hop limit of 2)");
+		return false;
+	}
+	if (fetched.status != 200)
+	{
+		appendStringInfo(why, "it gave no session token but %d", fetched.status);
+		return false;
+	}
+	*token = fetched.body;
+	for (size_t i = 0; i < token->len; i++)
+		if (token->data[i] <= ' ' || token->data[i] > '~')
+		{
+			appendStringInfoString(why, "its session token fits no header");
+			return false;
+		}
+	return true;
+}
+
+static bool
+request(const Base *base, SmrtMethod method, const char *path,
+		SmrtHeader header, SmrtFetched *fetched, StringInfo why)
+{
+	int			timeout_ms = 1000 *
+		number_from_env("AWS_METADATA_SERVICE_TIMEOUT", 1, 60);
+	SmrtFetch	fetch = {
+		.spec = {
+			.method = method,
+			.url = psprintf("%s/latest/%s", base->url.data, path),
+			.headers = &header,.n_headers = 1,
+			.identity = "instance metadata",
+			.addresses = base->addresses,
+			.connect_timeout_ms = timeout_ms,.timeout_ms = timeout_ms,
+		},
+		.attempts = number_from_env("AWS_METADATA_SERVICE_NUM_ATTEMPTS", 1, 10),
+		.pause_ms = 100,
+	};
+
+	return smrt_fetch(&fetch, fetched, why);
+}
+
+/* Between 1 and max; anything else counts as not set. */
+static int
+number_from_env(const char *name, int initial, int max)
+{
+	const char *text = smrt_surroundings_env(name);
+	int			value = text ? atoi(text) : initial;
+
+	return value >= 1 && value <= max ? value : initial;
+}

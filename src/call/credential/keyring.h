@@ -1,0 +1,26 @@
+/*
+ * Credentials that this backend holds, by identity, and their refresh.
+ */
+#ifndef SMRT_CALL_CREDENTIAL_KEYRING_H
+#define SMRT_CALL_CREDENTIAL_KEYRING_H
+
+#include "call/credential/credential.h"
+
+/*
+ * The keys to sign with for the target now.  Valid until the next call of a
+ * function of this file: use them and let go.  Waits for the network if they
+ * have to be found or refreshed.  Raises 28000, with what each provider said,
+ * when there are none.
+ */
+extern const SmrtKeys *smrt_keyring_get(SmrtTarget *target);
+
+/*
+ * The service has refused keys that the target signed with.  True when looking
+ * again may give others: do so, once.
+ */
+extern bool smrt_keyring_reject(const SmrtTarget *target);
+
+/* What smrt_keyring_get() would use, without asking anybody; NULL: nothing yet. */
+extern const SmrtCredential *smrt_keyring_peek(const SmrtTarget *target);
+
+#endif							/* SMRT_CALL_CREDENTIAL_KEYRING_H */
