@@ -172,6 +172,25 @@ COMMENT ON FOREIGN DATA WRAPPER sagemaker IS
 'servers say where SageMaker requests go, user mappings with whose keys';
 
 --
+-- What would happen
+--
+
+CREATE FUNCTION @extschema@.sagemaker_check(
+	endpoint text DEFAULT NULL,
+	server text DEFAULT NULL,
+	send boolean DEFAULT false,
+	OUT step text,
+	OUT outcome text,
+	OUT found text,
+	OUT hint text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 10000 ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) IS
+'what a call would find, step by step: settings, region, credentials, host, name lookup, connection, clock and, if asked to send, the service''s word on the endpoint';
+
+--
 -- What is running
 --
 
@@ -193,6 +212,7 @@ COMMENT ON FUNCTION @extschema@.sagemaker_rt_version() IS
 
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_response) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_response) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, bytea, text, text, text, text, text, text, text,

@@ -33,8 +33,6 @@ static SmrtBuf url;
 static SmrtBuf authorization;
 
 static void make_invocation_id(char *id);
-static void fill_route(SmrtExchangeSpec *spec, const SmrtTarget *target,
-					   const SmrtLimits *limits);
 static SmrtSpan path_of(const SmrtTarget *target);
 static void write_url(const SmrtAttemptPlan *plan);
 static void write_sdk_request(char *out, size_t size, int attempt,
@@ -101,7 +99,7 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 		spec.n_headers = n;
 		spec.url = url.data;
 		spec.body = request->body;
-		fill_route(&spec, target, limits);
+		smrt_attempt_route(&spec, target, limits);
 		spec.timeout_ms = timeout_ms;
 		exchange = smrt_exchange_start(&spec);
 	}
@@ -109,9 +107,9 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 	return exchange;
 }
 
-static void
-fill_route(SmrtExchangeSpec *spec, const SmrtTarget *target,
-		   const SmrtLimits *limits)
+void
+smrt_attempt_route(SmrtExchangeSpec *spec, const SmrtTarget *target,
+				   const SmrtLimits *limits)
 {
 	spec->identity = target->identity;
 	spec->ca_file = target->ca_file;

@@ -35,4 +35,8 @@ extern SmrtExchange *smrt_attempt_start(const SmrtAttemptPlan *plan,
 										int timeout_ms,
 										const SmrtLimits *limits);
 
+/* The parts of a spec that say how a target is reached; not timeout_ms. */
+extern void smrt_attempt_route(SmrtExchangeSpec *spec, const SmrtTarget *target,
+							   const SmrtLimits *limits);
+
 #endif							/* SMRT_CALL_ATTEMPT_H */

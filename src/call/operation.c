@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "call/operation.h"
+#include "pg/report.h"
 
 #define MAX_ENDPOINT_NAME 63
 
@@ -110,6 +111,19 @@ smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 				return smrt_error_set(error, "it is given twice");
 	}
 	return true;
+}
+
+void
+smrt_request_require(const SmrtRequest *request)
+{
+	SmrtSpan	argument;
+	SmrtError	error;
+
+	if (!smrt_request_check(request, &argument, &error))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" is not valid: %s",
+						smrt_report_text(argument, NAMEDATALEN), error.text)));
 }
 
 static bool

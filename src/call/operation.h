@@ -43,6 +43,9 @@ typedef struct SmrtRequest
 extern bool smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 							   SmrtError *error);
 
+/* The same as an error: 22023, with the argument's name. */
+extern void smrt_request_require(const SmrtRequest *request);
+
 /* The header that a member travels under. */
 extern SmrtSpan smrt_member_header(SmrtMember member);
 

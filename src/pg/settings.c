@@ -11,6 +11,7 @@
 #include "pg/compat.h"
 #include "pg/ownsetting.h"
 #include "pg/settings.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #define PREFIX "sagemaker_rt."
@@ -23,6 +24,7 @@
 
 SmrtSettings smrt_settings;
 uint64		smrt_settings_generation = 1;
+bool		smrt_preloaded;
 
 typedef struct LimitRow
 {
@@ -92,6 +94,7 @@ static int *limit_in(SmrtLimits *limits, const LimitRow *row);
 void
 smrt_settings_define(void)
 {
+	smrt_preloaded = process_shared_preload_libraries_in_progress;
 	for (int i = 0; i < lengthof(string_rows); i++)
 	{
 		const StringRow *row = &string_rows[i];

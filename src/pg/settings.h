@@ -35,6 +35,9 @@ typedef struct SmrtSettings
 
 extern SmrtSettings smrt_settings;
 
+/* Whether the postmaster loaded the library, for all its children. */
+extern bool smrt_preloaded;
+
 /* Changes whenever a setting that a target is made of changes. */
 extern uint64 smrt_settings_generation;
 

@@ -41,7 +41,6 @@ static Datum invoke(FunctionCallInfo fcinfo, SmrtSpan body,
 static void read_request(FunctionCallInfo fcinfo, SmrtSpan body,
 						 const char *default_content_type,
 						 SmrtRequest *request);
-static void require_valid(const SmrtRequest *request);
 static SmrtSpan text_argument(FunctionCallInfo fcinfo, int n);
 static SmrtSpan utf8_body(char *text, size_t len);
 static void warn_of_bytea(FunctionCallInfo fcinfo, SmrtSpan body);
@@ -117,7 +116,7 @@ invoke(FunctionCallInfo fcinfo, SmrtSpan body, const char *default_content_type)
 	if (!PG_ARGISNULL(ARG_OPTIONS))
 		smrt_calloptions_read(PG_GETARG_JSONB_P(ARG_OPTIONS), &limits,
 						  (SmrtHeader **) &request.extra, &request.n_extra);
-	require_valid(&request);
+	smrt_request_require(&request);
 
 	set = smrt_callset_create(target, &limits);
 	smrt_callset_submit(set, &request);
@@ -141,19 +140,6 @@ read_request(FunctionCallInfo fcinfo, SmrtSpan body,
 	if (smrt_span_absent(request->members[SMRT_MEMBER_CONTENT_TYPE]))
 		request->members[SMRT_MEMBER_CONTENT_TYPE] =
 			smrt_span(default_content_type);
-}
-
-static void
-require_valid(const SmrtRequest *request)
-{
-	SmrtSpan	argument;
-	SmrtError	error;
-
-	if (!smrt_request_check(request, &argument, &error))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" is not valid: %s",
-						smrt_report_text(argument, NAMEDATALEN), error.text)));
 }
 
 static SmrtSpan

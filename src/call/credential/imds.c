@@ -37,7 +37,7 @@ smrt_provide_imds(const SmrtTarget *target, SmrtCredential *credential,
 	(void) target;
 	if (smrt_span_absent(role) || role.len == 0)
 	{
-		if (missing || role.len == 0)
+		if (missing || !smrt_span_absent(role))
 			appendStringInfoString(why, "the instance has no IAM role");
 		return SMRT_PROVISION_NONE;
 	}
