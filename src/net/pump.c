@@ -42,6 +42,7 @@ typedef struct Watch
 	SmrtLane   *lane;
 	uint8		wanted;			/* SMRT_POLL_* bits that libcurl asked for */
 	uint8		registered;		/* those the poller has; may lag behind */
+	bool		ours;			/* opened by us: we learn when it is closed */
 } Watch;
 
 static bool libcurl_started;
@@ -61,6 +62,7 @@ static void drive_timers(void);
 static void drive_timer(SmrtLane *lane);
 static void expire_transfers(void);
 static int	collect_finished(void);
+static Watch *watch_of(int fd);
 static void read_messages(SmrtLane *lane);
 static void take_out(SmrtTransfer *transfer);
 static int64 next_wake_ms(int64 until);
@@ -353,38 +355,62 @@ start_libcurl(void)
  * libcurl's wish about one socket.  A wish for less is not passed on at once: a
  * kept connection is dropped and wanted again around every request, and two
  * system calls a request would be spent on it.  drive_sockets() corrects the
- * poller when an unwanted event comes.
+ * poller when an unwanted event comes.  But only for sockets whose closing we
+ * are told: any other may be closed and its number come back as a new socket
+ * that the poller does not know.
  */
 int
 smrt_pump_on_socket(CURL *easy, curl_socket_t fd, int what, void *userp,
 					void *socketp)
 {
+	Watch	   *watch = watch_of(fd);
 	uint8		wanted = 0;
 
+	if (watch == NULL)
+		return -1;
 	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
 		wanted |= SMRT_POLL_READ;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
 		wanted |= SMRT_POLL_WRITE;
+	if ((wanted & ~watch->registered) != 0 ||
+		(wanted != watch->registered && !watch->ours))
+	{
+		if (smrt_poller_change(poller, fd, watch->registered, wanted) < 0)
+			return -1;
+		watch->registered = wanted;
+	}
+	watch->wanted = wanted;
+	watch->lane = userp;
+	return 0;
+}
+
+/* NULL: no memory. */
+static Watch *
+watch_of(int fd)
+{
 	if (fd >= n_watches)
 	{
 		int			n = Max(fd + 1, 64);
 		Watch	   *grown = realloc(watches, n * sizeof(Watch));
 
 		if (grown == NULL)
-			return -1;
+			return NULL;
 		memset(grown + n_watches, 0, (n - n_watches) * sizeof(Watch));
 		watches = grown;
 		n_watches = n;
 	}
-	if ((wanted & ~watches[fd].registered) != 0)
-	{
-		if (smrt_poller_change(poller, fd, watches[fd].registered, wanted) < 0)
-			return -1;
-		watches[fd].registered = wanted;
-	}
-	watches[fd].wanted = wanted;
-	watches[fd].lane = userp;
-	return 0;
+	return &watches[fd];
+}
+
+bool
+smrt_pump_adopt(int fd)
+{
+	Watch	   *watch = watch_of(fd);
+
+	if (watch == NULL)
+		return false;
+	*watch = (Watch) {.ours = true};
+	return true;
 }
 
 int
@@ -401,7 +427,7 @@ void
 smrt_pump_forget(int fd)
 {
 	if (fd < n_watches)
-		watches[fd] = (Watch) {NULL, 0, 0};
+		watches[fd] = (Watch) {0};
 }
 
 void

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "net/transfer.h"
@@ -320,6 +321,13 @@ on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *addre
 	fd = socket(address->family, address->socktype, address->protocol);
 	if (fd < 0)
 	{
+		ReleaseExternalFD();
+		return CURL_SOCKET_BAD;
+	}
+	(void) fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (!smrt_pump_adopt(fd))
+	{
+		close(fd);
 		ReleaseExternalFD();
 		return CURL_SOCKET_BAD;
 	}

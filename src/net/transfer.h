@@ -64,7 +64,8 @@ extern void smrt_transfer_withdraw(SmrtTransfer *transfer);
 extern void smrt_pump_mask_signals(void);
 extern void smrt_pump_unmask_signals(void);
 
-/* A socket is closed. */
+/* A socket of ours is opened (false: no memory for it), is closed. */
+extern bool smrt_pump_adopt(int fd);
 extern void smrt_pump_forget(int fd);
 
 /* libcurl's callbacks of a lane, which is their userp. */
