@@ -33,5 +33,8 @@ endif
 $(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h) sagemaker_rt.control
 
 .PHONY: demo test bench
-demo test bench:
+demo test:
 	@PG_CONFIG='$(PG_CONFIG)' test/$@
+
+bench: all
+	@PG_CONFIG='$(PG_CONFIG)' bench/run --install

@@ -154,11 +154,13 @@ run_step(const StepRow *row, Check *check, SmrtCheckStep *step)
 
 		MemoryContextSwitchTo(memory);
 		error = CopyErrorData();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(memory);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			ReThrowError(error);
 		step->outcome = failed;
 		step->found = error->detail == NULL ? error->message :
 			psprintf("%s: %s", error->message, error->detail);
@@ -291,8 +293,9 @@ check_lookup(Check *check, SmrtCheckStep *step)
 	if (exchange->failure != SMRT_FAULT_NONE &&
 		exchange->phase == SMRT_PHASE_RESOLVING)
 		report_exchange(check);
-	step->found = psprintf("%.*s has an address", (int) target->url.host.len,
-						   target->url.host.data);
+	step->found = target->proxy ? "left to the proxy" :
+		psprintf("%.*s has an address", (int) target->url.host.len,
+				 target->url.host.data);
 }
 
 static void
@@ -309,8 +312,7 @@ report_exchange(Check *check)
 {
 	const SmrtExchange *exchange = check->exchange;
 	SmrtReport	report = {
-		.target = check->target,.attempts = 1,
-		.endpoint = check->endpoint.len ? check->endpoint : smrt_span("(none)"),
+		.target = check->target,
 		.phase = smrt_phase_name(exchange->phase),
 		.elapsed_ms = (exchange->finished_us - exchange->started_us) / 1000,
 	};

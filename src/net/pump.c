@@ -318,8 +318,9 @@ smrt_pump_ensure(void)
 	wait_event = smrt_wait_event("SageMakerInvoke");
 	wait_set = smrt_wait_set_create(3);
 	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
-					  NULL);
+	if (IsUnderPostmaster)
+		AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+						  NULL);
 	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, poller, NULL, NULL);
 }
 

@@ -100,9 +100,10 @@ message(const SmrtFault *fault, const SmrtReport *report)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "endpoint \"%s\": %s",
-					 smrt_report_text(report->endpoint, NAMEDATALEN),
-					 rows[fault->kind].what);
+	if (!smrt_span_absent(report->endpoint))
+		appendStringInfo(&text, "endpoint \"%s\": ",
+						 smrt_report_text(report->endpoint, NAMEDATALEN));
+	appendStringInfoString(&text, rows[fault->kind].what);
 	if (fault->original_status > 0)
 		appendStringInfo(&text, " with status %d", fault->original_status);
 	if (fault->original_message.len > 0)
@@ -135,12 +136,13 @@ detail(const SmrtFault *fault, const SmrtReport *report)
 	if (report->phase != NULL)
 		append_sentence(&text, psprintf("It ended while %s, after " INT64_FORMAT " ms",
 										report->phase, report->elapsed_ms));
-	append_sentence(&text, psprintf("%d %s, " INT64_FORMAT " ms waited between them%s%s",
-									report->attempts,
-									report->attempts == 1 ? "attempt" : "attempts",
-									report->waited_ms,
-									report->ended_by ? ", ended by " : "",
-									report->ended_by ? report->ended_by : ""));
+	if (report->attempts > 0)
+		append_sentence(&text, psprintf("%d %s, " INT64_FORMAT " ms waited between them%s%s",
+										report->attempts,
+										report->attempts == 1 ? "attempt" : "attempts",
+										report->waited_ms,
+										report->ended_by ? ", ended by " : "",
+										report->ended_by ? report->ended_by : ""));
 	if (fault->request_id.len > 0)
 		append_sentence(&text, psprintf("Request id %s",
 										shown(fault->request_id)));

@@ -25,9 +25,9 @@
 typedef struct SmrtReport
 {
 	const SmrtTarget *target;
-	SmrtSpan	endpoint;		/* the endpoint's name */
+	SmrtSpan	endpoint;		/* its name; absent: none was called */
 	char		key_id_tail[SMRT_KEY_ID_TAIL + 1];	/* of the key that signed */
-	int			attempts;
+	int			attempts;		/* 0: it was no call */
 	int64		waited_ms;		/* between them */
 	const char *ended_by;		/* what stopped further attempts: a setting's
 								 * name, or NULL */

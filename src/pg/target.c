@@ -36,7 +36,7 @@ static int	n_kept;
 static Oid	server_in_play(const char *name, Oid user);
 static Kept *find_kept(Oid server, Oid user);
 static void forget_kept(Kept *entry);
-static void keep(Oid server, Oid user, SmrtTarget *target);
+static void keep(const Kept *key, SmrtTarget *target);
 static SmrtTarget *make_target(Oid server, Oid user);
 static void read_settings(SmrtTarget *target);
 static void read_server(SmrtTarget *target, const SmrtServer *server, Oid user);
@@ -61,7 +61,12 @@ smrt_target_get(const char *server_name)
 
 	if (entry == NULL)
 	{
-		keep(server, user, make_target(server, user));
+		/* Counted before it is made: what changes meanwhile makes it stale. */
+		Kept		key = {.server = server,.user = user,
+			.settings_generation = smrt_settings_generation,
+		.server_generation = smrt_server_generation()};
+
+		keep(&key, make_target(server, user));
 		entry = dlist_container(Kept, node, dlist_head_node(&kept));
 	}
 	return entry->target;
@@ -125,14 +130,11 @@ forget_kept(Kept *entry)
 }
 
 static void
-keep(Oid server, Oid user, SmrtTarget *target)
+keep(const Kept *key, SmrtTarget *target)
 {
 	Kept	   *entry = MemoryContextAlloc(TopMemoryContext, sizeof(Kept));
 
-	entry->server = server;
-	entry->user = user;
-	entry->settings_generation = smrt_settings_generation;
-	entry->server_generation = smrt_server_generation();
+	*entry = *key;
 	entry->target = target;
 	/* Nothing below can fail: from here on the target lives by its count. */
 	MemoryContextSetParent(target->context, TopMemoryContext);
