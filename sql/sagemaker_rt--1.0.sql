@@ -185,7 +185,7 @@ CREATE FUNCTION @extschema@.sagemaker_check(
 	OUT hint text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME'
-LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 10000 ROWS 10;
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 10000 ROWS 10;
 
 COMMENT ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) IS
 'what a call would find, step by step: settings, region, credentials, host, name lookup, connection, clock and, if asked to send, the service''s word on the endpoint';

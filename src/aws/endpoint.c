@@ -89,6 +89,7 @@ static const RegionPrefix regions[] = {
 	{SMRT_LITERAL("us-isof-"), AWS_ISO_F},
 };
 
+static bool is_global_sts(SmrtService service, SmrtSpan region);
 static SmrtSpan first_labels(const SmrtEndpointQuery *query,
 							 const Partition *partition);
 static bool is_label(SmrtSpan s);
@@ -106,6 +107,10 @@ smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
 	if (!is_label(query->region))
 		return smrt_error_set(error, "the region is not a name of 1 to %d letters, digits and inner hyphens",
 							  MAX_LABEL_LEN);
+	if (is_global_sts(query->service, query->region) &&
+		!query->use_fips && !query->use_dualstack)
+		return smrt_buf_append_string(host, "sts.amazonaws.com") ||
+			smrt_error_set(error, "no room for the host name");
 	partition = find_partition(query->region);
 
 	smrt_buf_append_span(host, first_labels(query, partition));
@@ -116,6 +121,22 @@ smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
 							  partition->dualstack_suffix : partition->suffix))
 		return smrt_error_set(error, "no room for the host name");
 	return true;
+}
+
+SmrtSpan
+smrt_endpoint_signing_region(SmrtService service, SmrtSpan region)
+{
+	static const SmrtSpan home = SMRT_LITERAL("us-east-1");
+
+	return is_global_sts(service, region) ? home : region;
+}
+
+/* STS is the one service here that had a single host before regional ones. */
+static bool
+is_global_sts(SmrtService service, SmrtSpan region)
+{
+	return service == SMRT_SERVICE_STS &&
+		smrt_span_equal(region, partitions[AWS].pseudo_region);
 }
 
 static SmrtSpan

@@ -32,4 +32,8 @@ typedef struct SmrtEndpointQuery
 extern bool smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
 							   SmrtError *error);
 
+/* The region that requests to that host are signed for. */
+extern SmrtSpan smrt_endpoint_signing_region(SmrtService service,
+											 SmrtSpan region);
+
 #endif							/* SMRT_AWS_ENDPOINT_H */

@@ -268,7 +268,8 @@ renew_keys(CallState *call)
 	if (call->call.reply.fault.kind != SMRT_FAULT_EXPIRED ||
 		call->keys_renewed ||
 		call->call.report.attempts >= call->set->limits.max_attempts ||
-		!smrt_keyring_reject(call->set->target))
+		!smrt_keyring_reject(call->set->target,
+							 call->call.report.key_id_tail))
 		return false;
 	call->keys_renewed = true;
 	call->send_at_ms = smrt_pump_now_ms();

@@ -91,6 +91,7 @@ pg_noreturn static void report_exchange(Check *check);
 static bool run_step(const StepRow *row, Check *check, SmrtCheckStep *step);
 static void end_check(void *arg);
 static void append_file(StringInfo text, SmrtProfileFile file);
+static bool refused_for_variant(const SmrtFault *fault);
 
 void
 smrt_check(SmrtSpan endpoint, const char *server, bool send,
@@ -163,7 +164,7 @@ run_step(const StepRow *row, Check *check, SmrtCheckStep *step)
 			ReThrowError(error);
 		step->outcome = failed;
 		step->found = error->detail == NULL ? error->message :
-			psprintf("%s: %s", error->message, error->detail);
+			psprintf("%s\n%s", error->message, error->detail);
 		step->hint = error->hint;
 		success = false;
 	}
@@ -203,6 +204,7 @@ check_surroundings(Check *check, SmrtCheckStep *step)
 	extern char **environ;
 	StringInfoData text;
 	struct passwd *user;
+	int			n = 0;
 
 	if (check->target->key_source != SMRT_KEYS_AMBIENT &&
 		check->target->key_source != SMRT_KEYS_PROFILE)
@@ -218,11 +220,16 @@ check_surroundings(Check *check, SmrtCheckStep *step)
 					 getenv("HOME") ? getenv("HOME") : "not set");
 	append_file(&text, SMRT_PROFILE_CONFIG);
 	append_file(&text, SMRT_PROFILE_CREDENTIALS);
-	appendStringInfoString(&text, ", in the environment:");
+	appendStringInfoString(&text, "\nenvironment:");
 	for (char **variable = environ; *variable; variable++)
 		if (strncmp(*variable, "AWS_", 4) == 0)
+		{
 			appendStringInfo(&text, " %.*s", (int) strcspn(*variable, "="),
 							 *variable);
+			n++;
+		}
+	if (n == 0)
+		appendStringInfoString(&text, " no AWS_ variable");
 	step->found = text.data;
 }
 
@@ -232,7 +239,7 @@ append_file(StringInfo text, SmrtProfileFile file)
 	char	   *path = smrt_surroundings_profile_path(file);
 
 	if (path != NULL)
-		appendStringInfo(text, ", %s %s", path,
+		appendStringInfo(text, "\n%s %s", path,
 						 access(path, R_OK) == 0 ? "can be read" :
 						 errno == ENOENT ? "is not there" : "cannot be read");
 }
@@ -329,8 +336,9 @@ check_clock(Check *check, SmrtCheckStep *step)
 		step->found = "the answer has no date";
 		return;
 	}
-	step->found = psprintf("the host's clock is %lld s from ours",
-						   (long long) check->reply.skew_s);
+	step->found = psprintf("the host's clock is %lld s %s ours",
+						   llabs((long long) check->reply.skew_s),
+						   check->reply.skew_s < 0 ? "behind" : "ahead of");
 	if (check->reply.skew_s > MAX_SKEW_S || check->reply.skew_s < -MAX_SKEW_S)
 	{
 		step->outcome = failed;
@@ -356,11 +364,21 @@ check_invocation(Check *check, SmrtCheckStep *step)
 	set = smrt_callset_create(check->target, &check->target->limits);
 	smrt_callset_submit(set, &request);
 	call = smrt_callset_wait(set);
-	/* Refused for the variant: signature, permission and endpoint are right. */
 	if (call->reply.fault.kind != SMRT_FAULT_NONE &&
-		memmem(call->reply.fault.text.data, call->reply.fault.text.len,
-			   NO_VARIANT, strlen(NO_VARIANT)) == NULL)
+		!refused_for_variant(&call->reply.fault))
 		smrt_report_fault(&call->reply.fault, &call->report);
 	step->found = "the service knows the endpoint and accepts the signature";
 	smrt_callset_delete(set);
+}
+
+/*
+ * Then signature, permission and endpoint are right.  A refused signature
+ * repeats the headers, so the name alone does not tell.
+ */
+static bool
+refused_for_variant(const SmrtFault *fault)
+{
+	return fault->kind == SMRT_FAULT_REFUSED && fault->text.len > 0 &&
+		memmem(fault->text.data, fault->text.len,
+			   NO_VARIANT, strlen(NO_VARIANT)) != NULL;
 }

@@ -42,7 +42,7 @@ smrt_location_find(SmrtTarget *target)
 	target->base_url = url;
 	check_url(target, target->endpoint_url == NULL ?
 			  "The URL in the database server's environment" :
-			  target->server ? "The server's option endpoint_url" :
+			  target->url_of_server ? "The server's option endpoint_url" :
 			  "\"sagemaker_rt.endpoint_url\"");
 	MemoryContextSwitchTo(before);
 }

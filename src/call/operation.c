@@ -11,6 +11,9 @@
 
 #define MAX_ENDPOINT_NAME 63
 
+/* Added headers; with them all, a request fits the signer's buffers. */
+#define MAX_EXTRA 16
+
 typedef enum Pattern
 {
 	PATTERN_FIELD,				/* any printable ASCII */
@@ -104,6 +107,9 @@ smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 	for (int i = 0; i < request->n_extra; i++)
 	{
 		*argument = request->extra[i].name;
+		if (i == MAX_EXTRA)
+			return smrt_error_set(error, "no more than %d headers can be added",
+								  MAX_EXTRA);
 		if (!check_extra(&request->extra[i], error))
 			return false;
 		for (int j = 0; j < i; j++)

@@ -1,5 +1,6 @@
 /*
- * Address rules.  IPv4 addresses mapped into IPv6 are judged as IPv4.
+ * Address rules.  IPv4 addresses mapped into IPv6 are judged as IPv4; those that
+ * a gateway would translate are no loopback, but may be link-local.
  */
 #include "postgres.h"
 
@@ -8,6 +9,8 @@
 #include "net/address.h"
 
 static bool ipv4_of(const struct sockaddr *address, uint32 *ipv4);
+static bool is_link_local(uint32 ipv4);
+static bool leads_to_link_local(const struct in6_addr *ipv6);
 
 const char *
 smrt_address_refusal(const struct sockaddr *address, SmrtAddressRule rule)
@@ -22,7 +25,7 @@ smrt_address_refusal(const struct sockaddr *address, SmrtAddressRule rule)
 	if (ipv4_of(address, &ipv4))
 	{
 		loopback = (ipv4 >> 24) == 127;
-		link_local = (ipv4 >> 16) == 0xa9fe || ipv4 == 0;
+		link_local = is_link_local(ipv4);
 	}
 	else if (address->sa_family == AF_INET6)
 	{
@@ -30,7 +33,8 @@ smrt_address_refusal(const struct sockaddr *address, SmrtAddressRule rule)
 		loopback = IN6_IS_ADDR_LOOPBACK(ipv6);
 		link_local = IN6_IS_ADDR_LINKLOCAL(ipv6) ||
 			IN6_IS_ADDR_UNSPECIFIED(ipv6) ||
-			memcmp(ipv6->s6_addr, ec2, sizeof(ec2)) == 0;
+			memcmp(ipv6->s6_addr, ec2, sizeof(ec2)) == 0 ||
+			leads_to_link_local(ipv6);
 	}
 	else
 		return "it is no internet address";
@@ -63,4 +67,24 @@ ipv4_of(const struct sockaddr *address, uint32 *ipv4)
 		return false;
 	*ipv4 = ntohl(network);
 	return true;
+}
+
+static bool
+is_link_local(uint32 ipv4)
+{
+	return (ipv4 >> 16) == 0xa9fe || ipv4 == 0;
+}
+
+/* "IPv4-compatible" addresses, and what NAT64 translates (RFC 6052). */
+static bool
+leads_to_link_local(const struct in6_addr *ipv6)
+{
+	static const unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b};
+	uint32		network;
+
+	if (!IN6_IS_ADDR_V4COMPAT(ipv6) &&
+		memcmp(ipv6->s6_addr, nat64, sizeof(nat64)) != 0)
+		return false;
+	memcpy(&network, ipv6->s6_addr + 12, sizeof(network));
+	return is_link_local(ntohl(network));
 }

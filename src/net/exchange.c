@@ -316,6 +316,7 @@ take_transfer(const SmrtExchangeSpec *spec)
 	dlist_delete(&transfer->exchange.node);
 	n_resting--;
 	memset(&transfer->exchange, 0, sizeof(transfer->exchange));
+	transfer->resolving = false;	/* still true after a lookup that failed */
 	transfer->headers_ended = false;
 	transfer->refusal = NULL;
 	transfer->socket = CURL_SOCKET_BAD;

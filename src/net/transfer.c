@@ -36,6 +36,7 @@ static void set_protocols(CURL *easy);
 static bool set_method(SmrtTransfer *transfer, SmrtMethod method);
 static bool set_body(SmrtTransfer *transfer, const SmrtExchangeSpec *spec);
 static bool set_headers(SmrtTransfer *transfer, const SmrtExchangeSpec *spec);
+static bool only_blanks(SmrtSpan value);
 static bool header_given(const SmrtExchangeSpec *spec, const char *line);
 static int	on_resolver_start(void *resolver_state, void *reserved,
 							  void *userdata);
@@ -144,6 +145,11 @@ set_fixed_options(CURL *easy)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* Deadlines are the pump's: keep libcurl's own out of the way. */
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) INT_MAX);
+	/*
+	 * No cache of names: a transfer that took its address from the lookup of
+	 * another one, while its own still hangs, would at its end wait for that.
+	 */
+	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 
 	curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -255,10 +261,18 @@ set_headers(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
 	{
 		const SmrtHeader *header = &spec->headers[i];
 
-		/* "Name;" is libcurl's way to write a header without a value. */
+		/*
+		 * "Name;" is libcurl's way to write a header without a value.  One of
+		 * blanks alone it would not send at all.
+		 */
 		smrt_buf_append_span(lines, header->name);
-		smrt_buf_append_string(lines, header->value.len ? ": " : ";");
-		smrt_buf_append_span(lines, header->value);
+		if (only_blanks(header->value))
+			smrt_buf_append_char(lines, ';');
+		else
+		{
+			smrt_buf_append_string(lines, ": ");
+			smrt_buf_append_span(lines, header->value);
+		}
 		smrt_buf_append_char(lines, '\0');
 	}
 	if (!smrt_buf_ok(lines))
@@ -276,6 +290,16 @@ set_headers(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
 	for (int i = 0; i < n; i++)
 		transfer->list[i].next = i + 1 < n ? &transfer->list[i + 1] : NULL;
 	return true;
+}
+
+static bool
+only_blanks(SmrtSpan value)
+{
+	size_t		n = 0;
+
+	while (n < value.len && value.data[n] == ' ')
+		n++;
+	return n == value.len;
 }
 
 static bool

@@ -7,6 +7,7 @@
 
 #include "catalog/pg_foreign_server.h"
 #include "common/jsonapi.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
@@ -57,6 +58,28 @@ smrt_setting_find(const char *name)
 		if (pg_strcasecmp(all[i]->name, name) == 0)
 			return all[i];
 	return NULL;
+#endif
+}
+
+/*
+ * The role that set a placeholder's value in this session, and whatever values
+ * come back at the end of a transaction; InvalidOid: several did.
+ */
+static inline Oid
+smrt_setting_setter(const struct config_generic *placeholder)
+{
+#if PG_VERSION_NUM >= 150000
+	for (const GucStack *stack = placeholder->stack; stack; stack = stack->prev)
+		if ((stack->source >= PGC_S_CLIENT &&
+			 stack->srole != placeholder->srole) ||
+			(stack->state == GUC_SET_LOCAL &&
+			 stack->masked_srole != placeholder->srole))
+			return InvalidOid;
+	return placeholder->srole;
+#else
+	/* Not recorded: the role that the session has now, functions aside. */
+	(void) placeholder;
+	return GetOuterUserId();
 #endif
 }
 

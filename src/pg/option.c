@@ -25,7 +25,8 @@
 typedef enum Kind
 {
 	KIND_TEXT,					/* not empty, visible ASCII and blanks */
-	KIND_SECRET,				/* the same, and never shown */
+	KIND_SECRET,				/* not empty, visible ASCII, and never shown */
+	KIND_REGION,
 	KIND_BOOLEAN,
 	KIND_URL
 } Kind;
@@ -47,7 +48,7 @@ typedef struct OptionRow
 
 static const OptionRow rows[] = {
 	/* A region selects one of AWS's own hosts, reached with the role's keys. */
-	[SMRT_OPTION_REGION] = {"region", ON_SERVER, KIND_TEXT, ANYONES},
+	[SMRT_OPTION_REGION] = {"region", ON_SERVER, KIND_REGION, ANYONES},
 	[SMRT_OPTION_USE_FIPS] = {"use_fips", ON_SERVER, KIND_BOOLEAN, ANYONES},
 	[SMRT_OPTION_USE_DUALSTACK] = {"use_dualstack", ON_SERVER, KIND_BOOLEAN, ANYONES},
 	/* A host of one's choice: requests from inside the server's network. */
@@ -139,10 +140,13 @@ smrt_option_validate(List *options, Oid catalog)
 			check_right(&rows[i], &values);
 	if (smrt_option_true(&values, SMRT_OPTION_USE_FIPS) ||
 		smrt_option_true(&values, SMRT_OPTION_USE_DUALSTACK))
-		if (values.of[SMRT_OPTION_ENDPOINT_URL] != NULL)
+		if (values.of[SMRT_OPTION_ENDPOINT_URL] != NULL ||
+			values.of[SMRT_OPTION_STS_ENDPOINT_URL] != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("options \"use_fips\" and \"use_dualstack\" cannot stand beside \"endpoint_url\""),
+					 errmsg("options \"use_fips\" and \"use_dualstack\" cannot stand beside \"%s\"",
+							values.of[SMRT_OPTION_ENDPOINT_URL] != NULL ?
+							"endpoint_url" : "sts_endpoint_url"),
 					 errdetail("They choose between AWS's own hosts.")));
 }
 
@@ -202,6 +206,12 @@ check_value(const OptionRow *row, const char *value)
 			for (const char *c = value; *c; c++)
 				if (*c < ' ' || *c > '~')
 					smrt_error_set(&error, "it has a control or non-ASCII character");
+				else if (*c == ' ' && row->kind == KIND_SECRET)
+					smrt_error_set(&error, "it has a blank");
+			break;
+		case KIND_REGION:
+			if (!smrt_region_fits(value))
+				smrt_error_set(&error, "a region is made of lower-case letters, digits and inner hyphens");
 			break;
 	}
 	if (error.text[0] != '\0')

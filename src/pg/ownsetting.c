@@ -72,6 +72,10 @@ static char *current[SMRT_OWN_COUNT];	/* "" or "@OID@VALUE" */
 static char *configured[SMRT_OWN_COUNT];	/* malloc'ed, or NULL */
 static bool hidden[SMRT_OWN_COUNT]; /* another value came in its place */
 static bool defining;
+static Oid	placeholder_setter; /* while defining */
+
+/* Who no role is, and no configuration. */
+#define NOBODY PG_UINT32_MAX
 
 static bool check(SmrtOwnSetting setting, char **value, GucSource source);
 static bool check_secret(const OwnRow *row, const char *value,
@@ -94,6 +98,8 @@ smrt_ownsettings_define(const char *prefix)
 
 		hidden[i] = placeholder != NULL &&
 			placeholder->reset_source > PGC_S_ARGV;
+		placeholder_setter = placeholder ? smrt_setting_setter(placeholder) :
+			InvalidOid;
 		DefineCustomStringVariable(name, rows[i].description, NULL,
 								   &current[i], "", PGC_USERSET,
 								   rows[i].secret ? SECRET_FLAGS : 0,
@@ -181,8 +187,8 @@ check_secret(const OwnRow *row, const char *value, GucSource source)
 
 /*
  * The role that a value belongs to.  When the library is loaded in the middle
- * of a session, placeholders that the session set become ours now, perhaps
- * under a SECURITY DEFINER function: they belong to the session's own role.
+ * of a session, placeholders become ours now, perhaps under another role than
+ * the one that set them.
  */
 static Oid
 setter(GucSource source)
@@ -192,8 +198,10 @@ setter(GucSource source)
 
 	if (source <= PGC_S_ARGV)
 		return InvalidOid;
+	if (defining && source < PGC_S_CLIENT)
+		return GetAuthenticatedUserId();
 	if (defining)
-		return GetOuterUserId();
+		return OidIsValid(placeholder_setter) ? placeholder_setter : NOBODY;
 	GetUserIdAndSecContext(&user, &security_context);
 	return user;
 }

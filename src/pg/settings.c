@@ -167,6 +167,15 @@ smrt_settings_report_hidden(const char *name)
 }
 
 bool
+smrt_region_fits(const char *region)
+{
+	size_t		len = strlen(region);
+
+	return len > 0 && len <= 63 && region[0] != '-' && region[len - 1] != '-' &&
+		strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+bool
 smrt_limits_set(SmrtLimits *limits, const char *name, const char *value,
 				bool *known, SmrtError *error)
 {
@@ -246,17 +255,10 @@ note_change_bool(bool value, void *extra)
 static bool
 check_region(char **value, void **extra, GucSource source)
 {
-	size_t		len = strlen(*value);
-
-	if (len == 0)
+	if ((*value)[0] == '\0' || smrt_region_fits(*value))
 		return true;
-	if (len > 63 || (*value)[0] == '-' || (*value)[len - 1] == '-' ||
-		strspn(*value, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
-	{
-		GUC_check_errdetail("A region is made of lower-case letters, digits and inner hyphens, like \"us-east-1\".");
-		return false;
-	}
-	return true;
+	GUC_check_errdetail("A region is made of lower-case letters, digits and inner hyphens, like \"us-east-1\".");
+	return false;
 }
 
 static bool

@@ -52,6 +52,9 @@ extern void smrt_settings_require_known(void);
 /* That error, for the setting sagemaker_rt.name. */
 pg_noreturn extern void smrt_settings_report_hidden(const char *name);
 
+/* Whether it looks like the name of a region. */
+extern bool smrt_region_fits(const char *region);
+
 /*
  * Sets one limit by its setting's name without the prefix, value as in SET
  * ('2s', '10MB', 'off').  False, with the reason, when value is not fit for it.

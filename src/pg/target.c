@@ -211,6 +211,7 @@ read_server(SmrtTarget *target, const SmrtServer *server, Oid user)
 	};
 
 	target->server = server->name;
+	target->url_of_server = server->options.of[SMRT_OPTION_ENDPOINT_URL] != NULL;
 	target->use_fips = smrt_option_true(&server->options, SMRT_OPTION_USE_FIPS);
 	target->use_dualstack = smrt_option_true(&server->options,
 											 SMRT_OPTION_USE_DUALSTACK);
@@ -249,7 +250,9 @@ choose_mapping_keys(SmrtTarget *target, const SmrtServer *server, Oid user)
 			 smrt_option_true(&server->mapping_options,
 							  SMRT_OPTION_USE_SERVER_IDENTITY))
 	{
-		if (target->profile != NULL || !use_configured(target))
+		/* The server's profile is nearer than the configuration's keys. */
+		if (server->options.of[SMRT_OPTION_PROFILE] != NULL ||
+			!use_configured(target))
 			target->key_source = SMRT_KEYS_AMBIENT;
 	}
 	else
@@ -338,8 +341,8 @@ set_keys(SmrtTarget *target, SmrtKeySource source, const char *id,
 }
 
 /*
- * A digest over everything that decides which keys sign.  Connections and found
- * credentials are kept under it.
+ * A digest over everything that decides which keys sign, and whom to believe.
+ * Connections and found credentials are kept under it.
  */
 static void
 name_identity(SmrtTarget *target, Oid owner)
@@ -353,6 +356,7 @@ name_identity(SmrtTarget *target, Oid owner)
 		target->external_id,
 		target->role_session_name,
 		target->sts_endpoint_url,
+		target->ca_file,
 	};
 	StringInfoData text;
 

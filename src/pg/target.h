@@ -24,7 +24,8 @@ typedef struct SmrtTarget
 {
 	const char *server;			/* foreign server's name; NULL: none in play */
 	char		identity[SMRT_SHA256_HEX_LEN + 1];	/* differs where any of
-													 * the keys' origins does */
+													 * the keys' origins or
+													 * ca_file does */
 	SmrtKeySource key_source;
 	SmrtKeys	keys;			/* absent where they have to be found */
 	const char *profile;		/* these are NULL when not given */
@@ -35,6 +36,7 @@ typedef struct SmrtTarget
 
 	const char *given_region;	/* NULL: environment, profile or instance */
 	const char *endpoint_url;	/* NULL: AWS's own host of the region */
+	bool		url_of_server;	/* it is the server's, not the setting's */
 	bool		use_fips;
 	bool		use_dualstack;
 	bool		allow_http;		/* plain http to other machines too */

@@ -15,22 +15,22 @@ ELSEWHERE = "DNS:elsewhere.example"
 class Certificates:
     """Files in a directory: the authority a client must trust, and the server's own."""
 
-    def __init__(self, directory, kind):
+    def __init__(self, directory, kind, names=()):
         self._directory = Path(directory)
         self.ca_file = str(self._directory / "ca.pem")
         self.server_file = str(self._directory / "server.pem")
         self.server_key_file = str(self._directory / "server.key")
         # The database server reads ca_file, often as another user; openssl guards the keys.
         self._directory.chmod(0o755)
-        self._make(kind)
+        self._make(kind, ",".join([HERE, *(f"DNS:{name}" for name in names)]))
 
-    def _make(self, kind):
+    def _make(self, kind, here):
         self._openssl("req", "-x509", *self._new_key("ca.key"), "-days", "2", "-out", "ca.pem",
                       "-subj", "/CN=SageMaker Runtime emulator CA",
                       "-addext", "keyUsage=critical,keyCertSign")
         self._openssl("req", *self._new_key("server.key"), "-out", "server.csr",
                       "-subj", "/CN=SageMaker Runtime emulator")
-        host = ELSEWHERE if kind == "wrong-host" else HERE
+        host = ELSEWHERE if kind == "wrong-host" else here
         (self._directory / "server.ext").write_text(f"subjectAltName={host}\n")
         days = "-1" if kind == "expired" else "1"
         self._openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key",

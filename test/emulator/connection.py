@@ -44,6 +44,7 @@ class Request:
         if not match:
             raise MalformedRequest(400, "malformed request line")
         self.method, self.target, self.version = match.groups()
+        self.path = self.target  # below the place of a stand-in, if one gets it
 
     def all_values(self, name):
         """Values of every header of that name, without the optional white space around."""

@@ -8,9 +8,11 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 from connection import Reply
+from keystore import Key
 from listeners import KINDS
 from scenarios import PATTERNS, SCENARIOS
 from scripts import Script, ScriptError
+from standin import SettingError
 
 PREFIX = "/control/"
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -25,8 +27,10 @@ class ControlError(Exception):
 class Control:
     """One method for each path; each takes the JSON body or the query, and returns JSON."""
 
-    def __init__(self, service, listeners):
+    def __init__(self, service, stand_ins, keys, listeners):
         self._service = service
+        self._stand_ins = stand_ins
+        self._keys = keys
         self._listeners = listeners
         self._paths = {
             ("GET", "stats"): self._stats,
@@ -34,6 +38,9 @@ class Control:
             ("GET", "recorded"): self._recorded,
             ("GET", "captures"): self._captures,
             ("GET", "endpoints"): self._endpoints,
+            ("GET", "standin"): self._read_stand_in,
+            ("POST", "standin"): self._change_stand_in,
+            ("POST", "key"): self._key,
             ("POST", "script"): self._script,
             ("POST", "clock"): self._clock,
             ("POST", "listener"): self._listener,
@@ -84,6 +91,30 @@ class Control:
         return {"endpoints": list(self._service.endpoints), "scenarios": list(SCENARIOS),
                 "patterns": [pattern.pattern for pattern, _ in PATTERNS]}
 
+    def _stand_in(self, name):
+        if name not in self._stand_ins:
+            raise ControlError(400, f"name is one of {', '.join(self._stand_ins)}")
+        return self._stand_ins[name]
+
+    def _read_stand_in(self, query):
+        return self._stand_in(query.get("name")).state()
+
+    def _change_stand_in(self, given):
+        stand_in = self._stand_in(given.pop("name", None))
+        try:
+            stand_in.change(given)
+        except SettingError as error:
+            raise ControlError(400, str(error)) from None
+        return stand_in.state()
+
+    def _key(self, given):
+        try:
+            self._keys.add(Key(**given))
+        except TypeError:
+            raise ControlError(400, "a key has access_key_id, secret_access_key and perhaps "
+                                    "session_token") from None
+        return {}
+
     def _script(self, given):
         try:
             self._service.scripts.set(Script.parse(given))
@@ -106,4 +137,6 @@ class Control:
 
     def _reset(self, _given):
         self._service.reset()
+        for stand_in in self._stand_ins.values():
+            stand_in.reset()
         return {}

@@ -7,6 +7,7 @@ doc/emulator.md tells how to use it.
 import argparse
 import json
 import os
+import re
 import select
 import signal
 import stat
@@ -19,23 +20,34 @@ from datetime import datetime, timezone
 from certificates import KINDS as CERTIFICATE_KINDS
 from certificates import Certificates
 from connection import MalformedRequest, Reply, standard_headers
+from container import Container
 from control import PREFIX, Control
 from endpoints import built_in_endpoints
+from imds import Imds
 from journal import Entry, Journal
+from keystore import Key, KeyStore
 from listeners import Listeners, Recorder
 from server import Server, server_tls_context
 from service import Service
-from signature import Key, Verifier
+from signature import Verifier
+from sts import Sts
 
 DEFAULT_KEY = Key("AKIDEMULATOR", "emulator-secret-access-key")
 PARENT_POLL_SECONDS = 0.2
 
+# Where AWS has these services; a test may lead such connections here.
+AWS_HOSTS = ((re.compile(r"169\.254\.169\.254"), "imds"),
+             (re.compile(r"169\.254\.170\.(2|23)"), "container"),
+             (re.compile(r"sts(\.[a-z0-9-]+)?\.amazonaws\.com"), "sts"))
+
 
 class Emulator:
-    """What a service port answers with: the service, and beside it the control paths."""
+    """What a service port answers with: the service, and beside it credential services and
+    the control paths."""
 
-    def __init__(self, service, control):
+    def __init__(self, service, stand_ins, control):
         self._service = service
+        self._stand_ins = stand_ins
         self._control = control
         self._journal = service.journal
 
@@ -46,8 +58,22 @@ class Emulator:
             self._control.serve(connection, request)
         elif is_plain_on_tls:
             raise MalformedRequest(400, "plain HTTP was sent to an HTTPS port")
+        elif stand_in := self._find_stand_in(request):
+            stand_in.serve(connection, request)
         else:
             self._service.serve(connection, request)
+
+    def _find_stand_in(self, request):
+        """By the host meant, or by the path's first piece, which is cut off."""
+        host = request.header("host") or ""
+        for pattern, name in AWS_HOSTS:
+            if pattern.fullmatch(host):
+                return self._stand_ins[name]
+        first, slash, rest = request.target[1:].partition("/")
+        if first not in self._stand_ins:
+            return None
+        request.path = slash + rest
+        return self._stand_ins[first]
 
     def malformed(self, connection, error):
         """Answer what was no request, and log it, so that a test sees that something came."""
@@ -73,6 +99,8 @@ def parse_arguments(arguments):
     parser.add_argument("--tls", action="store_true", help="speak HTTPS")
     parser.add_argument("--cert", choices=CERTIFICATE_KINDS, default="good",
                         help="the certificate made for --tls")
+    parser.add_argument("--cert-name", action="append", default=[], metavar="NAME",
+                        help="another host that the certificate is good for; may be repeated")
     parser.add_argument("--region", default="us-east-1",
                         help="the region signatures must be made for")
     parser.add_argument("--key", action="append", type=Key.parse, metavar="ID:SECRET[:TOKEN]",
@@ -142,15 +170,20 @@ def main(arguments=None):
     keys = options.key or [DEFAULT_KEY]
     log_file = open(options.log_file, "a", encoding="utf-8") if options.log_file else None
     journal = Journal(log_file)
-    service = Service(Verifier(keys, options.region), load_endpoints(options), journal)
+    store = KeyStore(keys)
+    service = Service(Verifier(store, options.region, "sagemaker"), load_endpoints(options),
+                      journal)
+    stand_ins = {stand_in.name: stand_in for stand_in in (
+        Sts(store, Verifier(store, options.region, "sts")), Imds(store), Container(store))}
     with tempfile.TemporaryDirectory(prefix="sagemaker-emulator-") as directory:
         tls_context = ca_file = None
         if options.tls:
-            certificates = Certificates(directory, options.cert)
+            certificates = Certificates(directory, options.cert, options.cert_name)
             tls_context, ca_file = server_tls_context(certificates), certificates.ca_file
         recorder = Recorder(options.host, journal)
         service.recorder_url = recorder.url
-        emulator = Emulator(service, Control(service, Listeners(options.host)))
+        emulator = Emulator(service, stand_ins,
+                            Control(service, stand_ins, store, Listeners(options.host)))
         server = Server(options.host, options.port, emulator, tls_context)
         recorder.start()
         server.start()

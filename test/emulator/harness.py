@@ -65,7 +65,7 @@ class Running:
     def script(self, endpoint, *steps, **more):
         self.control("script", {"endpoint": endpoint, "steps": steps, **more})
 
-    def client(self, **more):
+    def client(self, service="sagemaker-runtime", **more):
         """botocore's client, which sends once: retries would hide what is tested."""
         config = botocore.config.Config(retries={"total_max_attempts": 1},
                                         connect_timeout=PATIENCE_SECONDS,
@@ -77,7 +77,7 @@ class Running:
                     "aws_session_token": self.facts["session_token"],
                     "verify": self.facts["ca_file"],
                     "config": config, **more}
-        client = botocore.session.get_session().create_client("sagemaker-runtime", **settings)
+        client = botocore.session.get_session().create_client(service, **settings)
         self._clients.append(client)
         return client
 

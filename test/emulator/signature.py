@@ -18,7 +18,6 @@ from botocore.credentials import Credentials
 
 from errors import SignatureRefused
 
-SERVICE = "sagemaker"  # the signing name; the host says runtime.sagemaker
 TERMINATOR = "aws4_request"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 TOLERANCE = timedelta(minutes=5)
@@ -32,23 +31,6 @@ SIGNED_BY_NEWER_SDKS = re.compile(r"amz-sdk-.*")
 NEVER_SENT = "expect"
 # These add the amz-sdk-* headers after signing, and AWS lets them; here nobody else may.
 OLDER_SDKS = re.compile(r"(Botocore|Boto3|aws-cli)/")
-
-
-@dataclass(frozen=True)
-class Key:
-    """An access key; one with a token is temporary, and no use without its token."""
-
-    access_key_id: str
-    secret_access_key: str
-    session_token: str = None
-
-    @classmethod
-    def parse(cls, text):
-        """`ID:SECRET` or `ID:SECRET:TOKEN`."""
-        parts = text.split(":", 2)
-        if len(parts) < 2 or not all(parts):
-            raise ValueError("a key is ID:SECRET or ID:SECRET:TOKEN")
-        return cls(*parts)
 
 
 class ReceivedRequestAuth(SigV4Auth):
@@ -83,20 +65,25 @@ class Scope:
 
 
 class Verifier:
-    """Knows the keys and the region, and refuses in AWS's own words."""
+    """Judges for one service in one region, and refuses in AWS's own words."""
 
-    def __init__(self, keys, region):
+    def __init__(self, keys, region, service):
         self.region = region
-        self._keys = {key.access_key_id: key for key in keys}
+        self._keys = keys
+        self._service = service  # the signing name; SageMaker's host says runtime.sagemaker
 
     def verify(self, request, now):
-        """Raise SignatureRefused unless all of the request was signed, now, for here."""
+        """The id of the key that signed all of the request, now, for here.
+
+        SignatureRefused if there is none.
+        """
         scope, signed_headers, signature = self._read_authorization(request)
         key = self._find_key(scope, request)
         self._check_scope(scope)
         timestamp = self._check_time(request, scope, now)
         self._check_signed_headers(request, signed_headers)
         self._check_signature(request, key, scope, timestamp, signed_headers, signature)
+        return key.access_key_id
 
     def _read_authorization(self, request):
         value = request.header("authorization")
@@ -112,12 +99,12 @@ class Verifier:
         return Scope(*parts), match[2].split(";"), match[3]
 
     def _find_key(self, scope, request):
-        key = self._keys.get(scope.access_key_id)
+        key = self._keys.find(scope.access_key_id)
         token = request.header("x-amz-security-token")
         if key is None or (key.session_token is None) != (token is None):
             raise SignatureRefused("UnrecognizedClientException",
                                    "The security token included in the request is invalid.")
-        if key.session_token != token:
+        if key.session_token != token or not self._keys.use(scope.access_key_id):
             raise SignatureRefused("ExpiredTokenException",
                                    "The security token included in the request is expired")
         return key
@@ -127,8 +114,8 @@ class Verifier:
         if scope.region != self.region:
             complaints.append("Credential should be scoped to a valid region, "
                               f"not '{scope.region}'. ")
-        if scope.service != SERVICE:
-            complaints.append(f"Credential should be scoped to correct service: '{SERVICE}'. ")
+        if scope.service != self._service:
+            complaints.append(f"Credential should be scoped to correct service: '{self._service}'. ")
         if scope.terminator != TERMINATOR:
             complaints.append("Credential should be scoped with a valid terminator: "
                               f"'{TERMINATOR}', not '{scope.terminator}'. ")

@@ -3,9 +3,9 @@
 #
 # Two odd means.  Where a call stands is seen from outside, in what the endpoint
 # has logged and in the kernel's tables of the server process: its sockets, the
-# bytes in their queues, its memory (Session.pm).  And the server is started with
-# slow_resolver.c preloaded, by which a name lookup hangs as long as a file
-# exists; it also tells which signals the thread that looks up would take.
+# bytes in their queues, its memory (Session.pm).  And the server's name service can be
+# made to hang, and tells which signals a thread that looks up would take
+# (SlowResolver.pm).
 use strict;
 use warnings;
 
@@ -14,6 +14,7 @@ use lib $FindBin::RealBin;
 use PostgreSQL::Test::Utils;
 use SageMakerTest;
 use Session;
+use SlowResolver;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -25,39 +26,17 @@ my $prompt_s = 1.0;
 # src/net/exchange.c: lookups that nobody waits for any more.
 my $max_parked = 16;
 
-my $switchboard = PostgreSQL::Test::Utils::tempdir_short();
-my $library = "$switchboard/slow_resolver.so";
-system($ENV{CC} // 'cc', '-shared', '-fPIC', '-O', '-Wall', '-Werror',
-	'-o', $library, "$FindBin::RealBin/slow_resolver.c", '-ldl') == 0
-  or die 'slow_resolver.c does not compile';
-
 my $http = start_emulator('--no-models');
 my $tls = start_emulator('--no-models', '--tls');
-my $node;
-{
-	local $ENV{SLOW_RESOLVER} = $switchboard;
-	local $ENV{LD_PRELOAD} = $library;
-	$node = start_node('main', $http,
-		"sagemaker_rt.ca_file = '" . $tls->fact('ca_file') . "'",
-		'sagemaker_rt.connect_timeout = 60s',
-		'sagemaker_rt.allow_http = on');
-}
+my $node = start_slow_node('main', $http,
+	"sagemaker_rt.ca_file = '" . $tls->fact('ca_file') . "'",
+	'sagemaker_rt.connect_timeout = 60s', 'sagemaker_rt.allow_http = on');
 my $admin = Session->new($node);
-
-sub hold_lookups { append_to_file("$switchboard/hold", ''); return }
-sub release_lookups { unlink "$switchboard/hold"; return }
-
-# What the threads that looked up slow.test have recorded.
-sub lookups
-{
-	return () unless -e "$switchboard/lookups";
-	return split /\n/, slurp_file("$switchboard/lookups");
-}
 
 sub lookups_of
 {
 	my ($pid) = @_;
-	return scalar grep { /^$pid / } lookups();
+	return scalar grep { $_->{pid} == $pid } lookups();
 }
 
 # What becomes of the call to an endpoint: nothing yet, "runs", "waits", "over".
@@ -79,6 +58,7 @@ sub url_of
 
 sub listener { return $http->control('listener', { kind => $_[0] })->{port} }
 
+my $slow_url = url_of('http', 'slow.test', $http->fact('port'));
 my $full = listener('full');
 my $silent = listener('silent');
 
@@ -224,8 +204,8 @@ for my $stage (@stages)
 }
 
 my @recorded = lookups();
-my @in_main_thread = grep { /^(\d+) \1 / } @recorded;
-my @taking_signals = grep { !/ none$/ } @recorded;
+my @in_main_thread = grep { $_->{pid} == $_->{tid} } @recorded;
+my @taking_signals = grep { $_->{takes} ne 'none' } @recorded;
 ok(@recorded > 0 && @in_main_thread == 0, 'names are looked up in a thread');
 is_deeply(\@taking_signals, [],
 	'a thread that looks up takes none of the server\'s signals');
@@ -250,8 +230,7 @@ is_deeply(\@taking_signals, [],
 	my $pid = $session->pid;
 	my $before = lookups_of($pid);
 	hold_lookups();
-	$session->must("SET sagemaker_rt.endpoint_url = '"
-		  . url_of('http', 'slow.test', $http->fact('port')) . "'");
+	$session->must("SET sagemaker_rt.endpoint_url = '$slow_url'");
 	$session->start(
 		"SELECT sagemaker_body_text(sagemaker_invoke('echo', 'unmoved'))");
 	wait_until(sub { lookups_of($pid) > $before });
@@ -300,19 +279,17 @@ is_deeply(\@taking_signals, [],
 # Lookups that were given up go on in their threads; there is a limit to them.
 # One attempt each, so that a call is a lookup.
 {
-	my $patient = Session->new($node,
-		"SET sagemaker_rt.endpoint_url = '"
-		  . url_of('http', 'slow.test', $http->fact('port')) . "'",
-		'SET sagemaker_rt.max_attempts = 1',
-		"SET sagemaker_rt.connect_timeout = '20ms'");
+	my $patient = Session->new($node);
 	my $pid = $patient->pid;
+	usable($patient);
 	my $threads = threads($pid);
 	my %before = descriptors($pid);
 	my $call = "SELECT sagemaker_body_text(sagemaker_invoke('echo', 'there'))";
 	my @given_up;
 
-	# libcurl's own descriptors are there from the first call on.
-	$admin->must('SELECT 1');
+	$patient->must("SET sagemaker_rt.endpoint_url = '$slow_url'");
+	$patient->must('SET sagemaker_rt.max_attempts = 1');
+	$patient->must("SET sagemaker_rt.connect_timeout = '20ms'");
 	hold_lookups();
 	for (1 .. $max_parked)
 	{
@@ -341,9 +318,42 @@ is_deeply(\@taking_signals, [],
 	is($patient->run($call)->{output}, 'there',
 		'and the first call after that works');
 	my %after = descriptors($pid);
-	cmp_ok(scalar(keys %after), '<=', scalar(keys %before) + 2,
-		'of the lookups no descriptor is left');
+	cmp_ok(scalar(keys %after), '<=', scalar(keys %before) + 1,
+		'of the lookups no descriptor is left, of the call its connection');
 	$patient->quit;
+}
+
+# A lookup that was given up is answered while the next one hangs.  A call that
+# took its address from there would at its end wait for its own.
+{
+	my $second = Session->new($node,
+		"SET sagemaker_rt.endpoint_url = '$slow_url'",
+		'SET sagemaker_rt.max_attempts = 1',
+		"SET sagemaker_rt.connect_timeout = '20ms'");
+	my $pid = $second->pid;
+	my $threads = threads($pid);
+	hold_lookups();
+	$second->run("SELECT sagemaker_invoke('echo', 'first')");
+	release_one_lookup();
+	wait_until(sub { threads($pid) == $threads });
+
+	my %before = descriptors($pid);
+	my $answered = sub {
+		my %now = map { $_ => 1 } values %{ +{ descriptors($pid) } };
+		return grep { /^socket/ && !$now{$_} } values %before;
+	};
+	$second->must('RESET sagemaker_rt.connect_timeout');
+	$second->start("SELECT sagemaker_invoke('echo', 'second')");
+	ok(wait_until(sub { lookups_of($pid) == 2 && $answered->() }),
+		'a lookup that was given up is answered during another one');
+	my $ordered = time;
+	$admin->must("SELECT pg_cancel_backend($pid)");
+	my $result = $second->finish;
+	ok(is_cancelled($result, 'user request'), 'the other call is cancelled')
+	  || diag($result->{errors});
+	is_prompt($result->{at} - $ordered, 'resolving twice: pg_cancel_backend()');
+	release_lookups();
+	$second->quit;
 }
 
 # A transfer that failed to resolve is used again for a connection that exists:

@@ -16,11 +16,7 @@ use PostgreSQL::Test::Utils;
 use SageMakerTest;
 use Test::More;
 
-my $emulator = start_emulator('--no-models');
-my $node = start_node('main', $emulator, 'sagemaker_rt.max_attempts = 1',
-	'sagemaker_rt.timeout = 10s', 'sagemaker_rt.max_response_size = 1MB');
-
-install_outcomes($node);
+my ($emulator, $node);
 
 # Backends may grow by this much, whatever a server does.
 my $flat_kb = 10 * 1024;
@@ -152,7 +148,7 @@ sub start_raw_server
 	my $pid = fork() // die "fork: $!";
 	return ($listener->sockport, $pid) if $pid;
 
-	# A signal must end it at once: its copies of this test's objects are not its.
+	# PostgreSQL's modules have a handler, which would run this test's END blocks.
 	setpgrp;
 	$SIG{CHLD} = 'IGNORE';
 	$SIG{TERM} = 'DEFAULT';
@@ -169,6 +165,8 @@ sub start_raw_server
 	POSIX::_exit(0);
 }
 
+# Forked before the emulator, so that it does not inherit the pipe by which that
+# one knows when this test is over.
 my ($raw_port, $raw_pid) = start_raw_server();
 
 END
@@ -177,6 +175,11 @@ END
 	kill 'TERM', -$raw_pid if $raw_pid;
 }
 
+$emulator = start_emulator('--no-models');
+$node = start_node('main', $emulator, 'sagemaker_rt.max_attempts = 1',
+	'sagemaker_rt.timeout = 10s', 'sagemaker_rt.max_response_size = 1MB');
+
+install_outcomes($node);
 my @raw_server = (settings => ["endpoint_url = 'http://127.0.0.1:$raw_port'"]);
 
 #

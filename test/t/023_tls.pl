@@ -24,6 +24,16 @@ system($ENV{CC} // 'cc', '-shared', '-fPIC', '-O', '-Wall', '-Werror',
 	'-o', $library, "$FindBin::RealBin/lying_resolver.c", '-ldl') == 0
   or die 'lying_resolver.c does not compile';
 
+# Forked before the emulators, so that it does not inherit their pipes, by which
+# they know when this test is over.
+my ($proxy_port, $proxy_pid) = start_proxy("$folder/proxy.log");
+
+END
+{
+	local $?;
+	kill 'TERM', -$proxy_pid if $proxy_pid;
+}
+
 my $tls = start_emulator('--no-models', '--tls');
 my $http = start_emulator('--no-models');
 my $port = $tls->fact('port');
@@ -58,8 +68,8 @@ sub with_settings
 # Certificates.
 #
 
-is(outcome($node, $good)->{value}, 'good', 'a certificate that ca_file vouches for');
-is(with_settings($good, "endpoint_url = 'https://localhost:$port'")->{value}, 'good',
+is_value(outcome($node, $good), 'good', 'a certificate that ca_file vouches for');
+is_value(with_settings($good, "endpoint_url = 'https://localhost:$port'"), 'good',
 	'for a name as well as for an address');
 
 my $no_tls = qr/: no secure connection: /;
@@ -171,7 +181,7 @@ for my $setting (qw(endpoint_url proxy))
 my $forbidden = qr/: the host's address is not permitted: it is a link-local or metadata address$/;
 for my $host (
 	qw(169.254.169.254 169.254.170.2 169.254.0.1 0.0.0.0 [fe80::1] [fd00:ec2::254] [::]),
-	qw(link-local container mapped ipv6-link-local ipv6-metadata unspecified
+	qw(link-local container mapped compatible translated ipv6-link-local ipv6-metadata unspecified
 	  ipv6-unspecified))
 {
 	my $name = $host =~ /^[\d\[]/ ? $host : "$host.test";
@@ -196,12 +206,13 @@ for my $host (qw(here.test 10.0.0.1 elsewhere.test 127.0.0.1.test [::2]))
 		"plain http to $host is refused, whatever its address");
 }
 is($http->control('stats')->{requests}, 0, 'and nothing was sent');
-is( with_settings($good, "endpoint_url = 'http://here.test:$http_port'",
-		'allow_http = on')->{value},
+is_value(
+	with_settings($good, "endpoint_url = 'http://here.test:$http_port'",
+		'allow_http = on'),
 	'good', 'unless allow_http is on');
 for my $host (qw(127.0.0.1 localhost))
 {
-	is(with_settings($good, "endpoint_url = 'http://$host:$http_port'")->{value},
+	is_value(with_settings($good, "endpoint_url = 'http://$host:$http_port'"),
 		'good', "plain http to $host is served");
 }
 
@@ -219,14 +230,6 @@ unlike(join("\n", map { "@$_" } @{ $request->{headers} }),
 # A proxy that is set.
 #
 
-my ($proxy_port, $proxy_pid) = start_proxy("$folder/proxy.log");
-
-END
-{
-	local $?;
-	kill 'TERM', -$proxy_pid if $proxy_pid;
-}
-
 # The heads of the requests that the proxy got, and forgets.
 sub proxied
 {
@@ -236,7 +239,7 @@ sub proxied
 }
 
 my @through = ("proxy = 'http://127.0.0.1:$proxy_port'");
-is(with_settings($good, @through)->{value}, 'good', 'https goes through a proxy');
+is_value(with_settings($good, @through), 'good', 'https goes through a proxy');
 my @heads = proxied();
 is(scalar @heads, 1, 'in one tunnel');
 like($heads[0], qr{^CONNECT 127\.0\.0\.1:$port HTTP/1\.1\r\n},
@@ -245,7 +248,7 @@ unlike($heads[0], qr/Authorization|X-Amz|amz-sdk|AKID|echo/i,
 	'and the proxy sees nothing of the request');
 
 my @plain = (@through, "endpoint_url = 'http://127.0.0.1:$http_port'");
-is(with_settings($good, @plain)->{value}, 'good', 'http goes through a proxy');
+is_value(with_settings($good, @plain), 'good', 'http goes through a proxy');
 @heads = proxied();
 like($heads[0], qr{^POST http://127\.0\.0\.1:$http_port/endpoints/echo/invocations },
 	'as a request for the whole URL');
@@ -275,7 +278,7 @@ sub start_proxy
 	my $pid = fork() // die "fork: $!";
 	return ($listener->sockport, $pid) if $pid;
 
-	# A signal must end it at once: its copies of this test's objects are not its.
+	# PostgreSQL's modules have a handler, which would run this test's END blocks.
 	setpgrp;
 	$SIG{CHLD} = 'IGNORE';
 	$SIG{TERM} = 'DEFAULT';

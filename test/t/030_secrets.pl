@@ -203,6 +203,7 @@ is(observe(sprintf($parallel, 'model-error'))->{sqlstate}, '38000',
 $session->must("RESET $_") for qw(parallel_setup_cost parallel_tuple_cost
   min_parallel_table_scan_size parallel_leader_participation);
 
+observe("SELECT * FROM sagemaker_check('echo', send => true)");
 observe('SHOW ALL');
 observe("SHOW sagemaker_rt.$_") for @secrets;
 observe("SELECT current_setting('sagemaker_rt.$_')") for @secrets;
@@ -339,6 +340,7 @@ for my $call (
 	"sagemaker_invoke('echo', '\\x00'::bytea)",
 	"sagemaker_invoke('echo', '{}'::json)",
 	"sagemaker_invoke('echo', '{}'::jsonb)",
+	'sagemaker_check()',
 	'sagemaker_rt_version()')
 {
 	fails_with($node, "SELECT $call", '42501', qr/permission denied/,

@@ -11,7 +11,8 @@ use JSON::PP qw(decode_json);
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(install_outcomes outcomes outcome call is_failure);
+our @EXPORT = qw(install_outcomes outcomes outcome call is_value
+  is_failure);
 
 # peak_kb is the most memory that the backend has had so far, as Linux counts.
 my $function = <<'SQL';
@@ -76,6 +77,16 @@ sub outcome
 	my ($node, $expression, @options) = @_;
 	my ($outcome) = outcomes($node, [$expression], @options);
 	return $outcome;
+}
+
+# One test: it succeeded with that value.
+sub is_value
+{
+	my ($outcome, $value, $name) = @_;
+	my $fits = $outcome->{sqlstate} eq '00000' && ($outcome->{value} // '') eq $value;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return ok($fits, $name) || diag(explain($outcome));
 }
 
 # One test: it failed with that SQLSTATE, and each pattern of message and detail

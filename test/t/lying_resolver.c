@@ -19,6 +19,8 @@ static const struct
 	{"link-local.test", "169.254.169.254"},
 	{"container.test", "169.254.170.2"},
 	{"mapped.test", "::ffff:169.254.169.254"},
+	{"compatible.test", "::169.254.169.254"},
+	{"translated.test", "64:ff9b::169.254.169.254"},
 	{"ipv6-link-local.test", "fe80::1"},
 	{"ipv6-metadata.test", "fd00:ec2::254"},
 	{"unspecified.test", "0.0.0.0"},

@@ -3,8 +3,8 @@
  * a server.  The folder that SLOW_RESOLVER names is its switchboard.
  *
  * slow.test is this machine; but while the folder has a file "hold", whoever
- * looks it up waits.  nowhere.test does not exist.  All other names are the
- * C library's business.
+ * looks it up waits.  A file "one" lets one of them go, who removes it.
+ * nowhere.test does not exist.  All other names are the C library's business.
  *
  * Each lookup of slow.test appends a line to the file "lookups": process,
  * thread, and which of the signals that PostgreSQL uses the thread would take,
@@ -21,9 +21,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A forgotten hold must not keep a thread for ever: 2 minutes. */
+/* A forgotten hold must not keep a thread for ever: a minute. */
 #define POLL_US 5000
-#define MAX_POLLS (120 * 1000000 / POLL_US)
+#define MAX_POLLS (60 * 1000000 / POLL_US)
 
 typedef int (*Resolve) (const char *, const char *, const struct addrinfo *,
 						struct addrinfo **);
@@ -37,6 +37,7 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 	Resolve		real = (Resolve) dlsym(RTLD_NEXT, "getaddrinfo");
 	const char *folder = getenv("SLOW_RESOLVER");
 	char		hold[1024];
+	char		one[1024];
 
 	if (node != NULL && strcmp(node, "nowhere.test") == 0)
 		return EAI_NONAME;
@@ -45,8 +46,13 @@ getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 
 	record(folder);
 	snprintf(hold, sizeof(hold), "%s/hold", folder);
+	snprintf(one, sizeof(one), "%s/one", folder);
 	for (int i = 0; i < MAX_POLLS && access(hold, F_OK) == 0; i++)
+	{
+		if (unlink(one) == 0)
+			break;
 		usleep(POLL_US);
+	}
 	return real("127.0.0.1", service, hints, result);
 }
 

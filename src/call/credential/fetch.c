@@ -50,7 +50,8 @@ smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
 		why->len = said;
 		why->data[said] = '\0';
 		answered = attempt(&spec, fetched, why);
-		if (answered && fetched->status < 500 && fetched->status != 429)
+		if (answered && fetched->status < 500 && fetched->status != 429 &&
+			(fetch->try_again == NULL || !fetch->try_again(fetched)))
 			break;
 	}
 	return answered;

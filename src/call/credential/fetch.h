@@ -9,19 +9,22 @@
 #include "lib/stringinfo.h"
 #include "net/exchange.h"
 
+typedef struct SmrtFetched
+{
+	int			status;
+	SmrtSpan	body;			/* palloc'ed, with a NUL behind */
+} SmrtFetched;
+
 typedef struct SmrtFetch
 {
 	SmrtExchangeSpec spec;		/* max_response and idle_timeout_s are filled
 								 * in here */
 	int			attempts;		/* in all; at least 1 */
 	int			pause_ms;		/* between two of them */
+	bool		(*try_again) (const SmrtFetched *fetched);	/* on answers other
+															 * than 5xx and 429;
+															 * NULL: never */
 } SmrtFetch;
-
-typedef struct SmrtFetched
-{
-	int			status;
-	SmrtSpan	body;			/* palloc'ed, with a NUL behind */
-} SmrtFetched;
 
 /* The address rule that goes with where a credential is fetched from. */
 extern SmrtAddressRule smrt_fetch_addresses(SmrtMetadataReach reach);

@@ -19,6 +19,9 @@ typedef struct Base
 	SmrtAddressRule addresses;
 } Base;
 
+static bool open_session(Base *base, SmrtSpan *token, StringInfo why);
+static SmrtSpan get(const Base *base, SmrtSpan token, const char *path,
+					bool *missing, StringInfo why);
 static bool find_base(Base *base, StringInfo why);
 static bool get_token(const Base *base, SmrtSpan *token, StringInfo why);
 static bool request(const Base *base, SmrtMethod method, const char *path,
@@ -30,22 +33,32 @@ smrt_provide_imds(const SmrtTarget *target, SmrtCredential *credential,
 				  StringInfo why)
 {
 	static const char *const folder = "meta-data/iam/security-credentials/";
-	bool		missing = false;
-	SmrtSpan	role = smrt_imds_get(folder, &missing, why);
+	Base		base;
+	SmrtSpan	token;
+	SmrtSpan	role;
 	SmrtSpan	json;
+	bool		missing;
 
 	(void) target;
-	if (smrt_span_absent(role) || role.len == 0)
+	if (!open_session(&base, &token, why))
+		return SMRT_PROVISION_NONE;
+	role = get(&base, token, folder, &missing, why);
+	if (role.len == 0)
 	{
 		if (missing || !smrt_span_absent(role))
 			appendStringInfoString(why, "the instance has no IAM role");
 		return SMRT_PROVISION_NONE;
 	}
-	json = smrt_imds_get(psprintf("%s%.*s", folder,
-								  (int) strcspn(role.data, "\r\n"), role.data),
-						 &missing, why);
+	json = get(&base, token,
+			   psprintf("%s%.*s", folder,
+						(int) strcspn(role.data, "\r\n"), role.data),
+			   &missing, why);
 	if (smrt_span_absent(json))
+	{
+		if (missing)
+			appendStringInfoString(why, "it has no keys for the instance's IAM role");
 		return SMRT_PROVISION_FAILED;
+	}
 	return smrt_credential_from_json(json, "instance metadata", credential, why);
 }
 
@@ -53,12 +66,28 @@ SmrtSpan
 smrt_imds_get(const char *path, bool *missing, StringInfo why)
 {
 	Base		base;
-	SmrtFetched fetched;
-	SmrtHeader	header = {SMRT_LITERAL("X-aws-ec2-metadata-token")};
+	SmrtSpan	token;
 
 	*missing = false;
-	if (!find_base(&base, why) || !get_token(&base, &header.value, why) ||
-		!request(&base, SMRT_METHOD_GET, path, header, &fetched, why))
+	return open_session(&base, &token, why) ?
+		get(&base, token, path, missing, why) : smrt_span(NULL);
+}
+
+static bool
+open_session(Base *base, SmrtSpan *token, StringInfo why)
+{
+	return find_base(base, why) && get_token(base, token, why);
+}
+
+static SmrtSpan
+get(const Base *base, SmrtSpan token, const char *path, bool *missing,
+	StringInfo why)
+{
+	SmrtHeader	header = {SMRT_LITERAL("X-aws-ec2-metadata-token"), token};
+	SmrtFetched fetched;
+
+	*missing = false;
+	if (!request(base, SMRT_METHOD_GET, path, header, &fetched, why))
 		return smrt_span(NULL);
 	if (fetched.status == 200)
 		return fetched.body;

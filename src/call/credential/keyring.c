@@ -95,13 +95,19 @@ smrt_keyring_get(SmrtTarget *target)
 }
 
 bool
-smrt_keyring_reject(const SmrtTarget *target)
+smrt_keyring_reject(const SmrtTarget *target, const char *key_id_tail)
 {
 	Entry	   *entry = found_by_looking(target) ? find_entry(target) : NULL;
+	size_t		len = strlen(key_id_tail);
+	SmrtSpan	id;
 
 	if (entry == NULL)
 		return false;
-	entry->rejected = true;
+	/* Of many calls under way, the first that is refused had them replaced. */
+	id = entry->credential.keys.access_key_id;
+	if (entry->context != NULL && id.len >= len &&
+		memcmp(id.data + id.len - len, key_id_tail, len) == 0)
+		entry->rejected = true;
 	return true;
 }
 

@@ -15,10 +15,11 @@
 extern const SmrtKeys *smrt_keyring_get(SmrtTarget *target);
 
 /*
- * The service has refused keys that the target signed with.  True when looking
- * again may give others: do so, once.
+ * The service has refused keys that the target signed with, whose id ends like
+ * that.  True when looking again may give others, or has: do so, once.
  */
-extern bool smrt_keyring_reject(const SmrtTarget *target);
+extern bool smrt_keyring_reject(const SmrtTarget *target,
+								const char *key_id_tail);
 
 /* What smrt_keyring_get() would use, without asking anybody; NULL: nothing yet. */
 extern const SmrtCredential *smrt_keyring_peek(const SmrtTarget *target);

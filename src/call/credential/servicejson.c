@@ -7,6 +7,7 @@
 #include "aws/timestamp.h"
 #include "call/credential/credential.h"
 #include "pg/json.h"
+#include "pg/report.h"
 
 SmrtProvision
 smrt_credential_from_json(SmrtSpan json, const char *what,
@@ -30,8 +31,9 @@ smrt_credential_from_json(SmrtSpan json, const char *what,
 	}
 	if (members[CODE].value != NULL && strcmp(members[CODE].value, "Success") != 0)
 	{
-		appendStringInfo(why, "%s answered %s: %s", what, members[CODE].value,
-						 members[MESSAGE].value ? members[MESSAGE].value : "");
+		appendStringInfo(why, "%s answered %s: %s", what,
+						 smrt_report_text(smrt_span(members[CODE].value), 100),
+						 smrt_report_text(smrt_span(members[MESSAGE].value), 500));
 		return SMRT_PROVISION_FAILED;
 	}
 	if (members[ID].value == NULL || members[SECRET].value == NULL)

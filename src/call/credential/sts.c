@@ -38,6 +38,9 @@ static int	sign(const SmrtTarget *target, const SmrtUrl *url, SmrtSpan body,
 				 const SmrtKeys *keys, SmrtHeader *headers, int n);
 static SmrtProvision read_answer(const SmrtFetched *fetched,
 								 SmrtCredential *credential, StringInfo why);
+static SmrtProvision refusal(const SmrtFetched *fetched,
+							 const SmrtKeys *secrets, StringInfo why);
+static bool is_passing(const SmrtFetched *fetched);
 static SmrtSpan copy(SmrtSpan text);
 
 #define HEADER(n, v) ((SmrtHeader) {SMRT_LITERAL(n), (v)})
@@ -74,7 +77,8 @@ ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *sign_with,
 	SmrtCredential *credential, StringInfo why)
 {
 	SmrtHeader	headers[6];
-	SmrtFetch	fetch = {.attempts = ATTEMPTS,.pause_ms = PAUSE_MS};
+	SmrtFetch	fetch = {.attempts = ATTEMPTS,.pause_ms = PAUSE_MS,
+	.try_again = is_passing};
 	SmrtFetched fetched;
 	SmrtUrl		url;
 	char	   *text = find_url(target, &url, why);
@@ -100,6 +104,8 @@ ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *sign_with,
 	fetch.spec.timeout_ms = TIMEOUT_MS;
 	if (!smrt_fetch(&fetch, &fetched, why))
 		return SMRT_PROVISION_FAILED;
+	if (fetched.status != 200)
+		return refusal(&fetched, sign_with, why);
 	return read_answer(&fetched, credential, why);
 }
 
@@ -137,6 +143,12 @@ find_url(const SmrtTarget *target, SmrtUrl *url, StringInfo why)
 
 	if (given == NULL)
 		given = ambient_url(target);
+	if (given != NULL && (target->use_fips || target->use_dualstack))
+	{
+		appendStringInfo(why, "FIPS and dual-stack hosts cannot be asked for beside the URL \"%s\"",
+						 given);
+		return NULL;
+	}
 	text = given ? pstrdup(given) :
 		smrt_location_url(target, SMRT_SERVICE_STS);
 	for (size_t len = strlen(text); len > 0 && text[len - 1] == '/'; len--)
@@ -174,7 +186,8 @@ sign(const SmrtTarget *target, const SmrtUrl *url, SmrtSpan body,
 		.headers = headers,.payload_hash = hash,
 	};
 
-	scope->region = target->region;
+	scope->region = smrt_endpoint_signing_region(SMRT_SERVICE_STS,
+												 target->region);
 	scope->service = smrt_span("sts");
 	smrt_buf_init(authorization, &smrt_alloc_palloc, 4096);
 	if (!smrt_sha256_hex(body, hash) ||
@@ -200,13 +213,6 @@ read_answer(const SmrtFetched *fetched, SmrtCredential *credential,
 	SmrtSpan	expiration = smrt_xml_text(fetched->body, "Expiration");
 	int64_t		expires_at;
 
-	if (fetched->status != 200)
-	{
-		appendStringInfo(why, "STS answered %d: %s: %s", fetched->status,
-						 smrt_report_text(smrt_xml_text(fetched->body, "Code"), 100),
-						 smrt_report_text(smrt_xml_text(fetched->body, "Message"), 500));
-		return SMRT_PROVISION_FAILED;
-	}
 	if (id.len == 0 || secret.len == 0 || token.len == 0 ||
 		!smrt_timestamp_parse_iso(expiration, &expires_at))
 	{
@@ -223,6 +229,38 @@ read_answer(const SmrtFetched *fetched, SmrtCredential *credential,
 								  "web identity");
 	smrt_cleanse((char *) fetched->body.data, fetched->body.len);
 	return SMRT_PROVISION_GIVEN;
+}
+
+/* A refused signature repeats what was signed, the session token in it. */
+static SmrtProvision
+refusal(const SmrtFetched *fetched, const SmrtKeys *secrets, StringInfo why)
+{
+	SmrtFault	fault = {
+		.code = smrt_xml_text(fetched->body, "Code"),
+		.text = smrt_xml_text(fetched->body, "Message"),
+	};
+
+	if (secrets != NULL)
+		smrt_report_blot(&fault, secrets);
+	appendStringInfo(why, "STS answered %d: %s: %s", fetched->status,
+					 smrt_report_text(fault.code, 100),
+					 smrt_report_text(fault.text, 500));
+	return SMRT_PROVISION_FAILED;
+}
+
+/* Errors of status 400 that are worth another try, as the SDKs have it. */
+static bool
+is_passing(const SmrtFetched *fetched)
+{
+	static const char *const codes[] = {"IDPCommunicationError", "Throttling",
+		"ThrottlingException", "RequestLimitExceeded"};
+	SmrtSpan	code = smrt_xml_text(fetched->body, "Code");
+
+	for (int i = 0; i < lengthof(codes); i++)
+		if (fetched->status == 400 &&
+			smrt_span_equal(code, smrt_span(codes[i])))
+			return true;
+	return false;
 }
 
 static SmrtSpan

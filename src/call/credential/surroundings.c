@@ -64,7 +64,7 @@ smrt_surroundings_file(const char *path, size_t max, StringInfo why)
 		{
 			FreeFile(file);
 			data[len] = '\0';
-			return smrt_span_of(data, len);
+			return smrt_span_of(repalloc(data, len + 1), len);
 		}
 	}
 	FreeFile(file);
@@ -108,7 +108,10 @@ smrt_surroundings_profiles(StringInfo why)
 								   &smrt_alloc_palloc, &error);
 	for (int i = 0; i < SMRT_PROFILE_FILE_COUNT; i++)
 		if (!smrt_span_absent(texts[i]))
+		{
 			smrt_cleanse((char *) texts[i].data, texts[i].len);
+			pfree((char *) texts[i].data);
+		}
 	if (profiles == NULL)
 		appendStringInfoString(why, error.text);
 	return profiles;
