@@ -129,6 +129,20 @@ smrt_sigv4_authorization(SmrtKeyCache *cache, const SmrtKeys *keys,
 }
 
 bool
+smrt_keys_fit(const SmrtKeys *keys)
+{
+	const SmrtSpan parts[] = {
+		keys->access_key_id, keys->secret_access_key, keys->session_token
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (size_t j = 0; j < parts[i].len; j++)
+			if (parts[i].data[j] <= ' ' || parts[i].data[j] > '~')
+				return false;
+	return true;
+}
+
+bool
 smrt_sigv4_canonical_request(const SmrtSignable *request, SmrtBuf *canonical,
 							 SmrtBuf *signed_headers)
 {

@@ -23,6 +23,12 @@ typedef struct SmrtKeys
 								 * not look at it, being a header by then */
 } SmrtKeys;
 
+/*
+ * Whether keys are visible ASCII throughout, and so fit for headers: a line
+ * break in one would make another header.
+ */
+extern bool smrt_keys_fit(const SmrtKeys *keys);
+
 /* What is signed. */
 typedef struct SmrtSignable
 {

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 typedef struct SmrtSpan
 {
@@ -50,12 +49,23 @@ smrt_span_equal(SmrtSpan a, SmrtSpan b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+static inline char
+smrt_ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
+}
+
 /* Equal but for the case of ASCII letters, as HTTP field names are. */
 static inline bool
 smrt_span_equal_nocase(SmrtSpan a, SmrtSpan b)
 {
-	return a.len == b.len &&
-		(a.len == 0 || strncasecmp(a.data, b.data, a.len) == 0);
+	if (a.len != b.len)
+		return false;
+	/* Not strncasecmp(): it obeys the locale, and in Turkish I is no i. */
+	for (size_t i = 0; i < a.len; i++)
+		if (smrt_ascii_lower(a.data[i]) != smrt_ascii_lower(b.data[i]))
+			return false;
+	return true;
 }
 
 static inline bool

@@ -108,6 +108,13 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 }
 
 void
+smrt_attempt_forget_keys(void)
+{
+	if (key_cache != NULL)
+		smrt_keycache_wipe(key_cache);
+}
+
+void
 smrt_attempt_route(SmrtExchangeSpec *spec, const SmrtTarget *target,
 				   const SmrtLimits *limits)
 {

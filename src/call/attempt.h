@@ -35,6 +35,9 @@ extern SmrtExchange *smrt_attempt_start(const SmrtAttemptPlan *plan,
 										int timeout_ms,
 										const SmrtLimits *limits);
 
+/* Overwrites what is kept of keys that have signed: some are to be forgotten. */
+extern void smrt_attempt_forget_keys(void);
+
 /* The parts of a spec that say how a target is reached; not timeout_ms. */
 extern void smrt_attempt_route(SmrtExchangeSpec *spec, const SmrtTarget *target,
 							   const SmrtLimits *limits);

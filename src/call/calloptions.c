@@ -49,7 +49,12 @@ read_option(const char *name, const JsonbValue *value, SmrtLimits *limits)
 	bool		known = true;
 
 	if (text == NULL)
+	{
+		SmrtLimits	scratch;
+
+		(void) smrt_limits_set(&scratch, name, "", &known, &error);
 		smrt_error_set(&error, "a number, a string or a Boolean is needed");
+	}
 	else if (smrt_limits_set(limits, name, text, &known, &error))
 		return;
 	if (!known)

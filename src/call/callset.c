@@ -53,6 +53,7 @@ struct SmrtCallSet
 
 static void end_all(void *arg);
 static void end_calls(dlist_head *list);
+static void send_due(SmrtCallSet *set);
 static void send_attempt(CallState *call);
 static void settle(CallState *call);
 static void note_key(SmrtReport *report, const SmrtKeys *keys);
@@ -78,12 +79,12 @@ smrt_callset_create(SmrtTarget *target, const SmrtLimits *limits)
 	set->limits = *limits;
 	dlist_init(&set->active);
 	dlist_init(&set->handed_out);
-	smrt_location_find(target);
-	set->host = smrt_host_get(target->url.authority);
 	set->target = smrt_target_retain(target);
 	set->on_reset.func = end_all;
 	set->on_reset.arg = set;
 	MemoryContextRegisterResetCallback(context, &set->on_reset);
+	smrt_location_find(target);
+	set->host = smrt_host_get(target->url.authority);
 	return set;
 }
 
@@ -141,16 +142,18 @@ smrt_callset_wait(SmrtCallSet *set)
 {
 	while (!dlist_is_empty(&set->active))
 	{
-		int64		now = smrt_pump_now_ms();
-		int64		wake = now + LONG_MS;
+		int64		now;
+		int64		wake;
 		dlist_iter	iter;
 
+		/* Apart from the loop below: it may wait, and what ends meanwhile counts. */
+		send_due(set);
+		now = smrt_pump_now_ms();
+		wake = now + LONG_MS;
 		dlist_foreach(iter, &set->active)
 		{
 			CallState  *call = STATE(iter.cur);
 
-			if (call->exchange == NULL && call->send_at_ms <= now)
-				send_attempt(call);
 			if (call->exchange != NULL && call->exchange->done)
 				settle(call);
 			if (call->finished)
@@ -178,15 +181,31 @@ smrt_call_release(SmrtCall *handed_out)
 	pfree(call);
 }
 
+/* Sends what has waited long enough.  Waits only where keys have to be found. */
+static void
+send_due(SmrtCallSet *set)
+{
+	int64		now = smrt_pump_now_ms();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &set->active)
+	{
+		CallState  *call = STATE(iter.cur);
+
+		if (call->exchange == NULL && !call->finished &&
+			call->send_at_ms <= now)
+			send_attempt(call);
+	}
+}
+
 static void
 send_attempt(CallState *call)
 {
 	SmrtCallSet *set = call->set;
-	int64		left = call->give_up_at_ms - smrt_pump_now_ms();
 	MemoryContext before = MemoryContextSwitchTo(set->context);
-	const SmrtKeys *keys;
+	const SmrtKeys *keys = smrt_keyring_get(set->target);
+	int64		left = call->give_up_at_ms - smrt_pump_now_ms();
 
-	keys = smrt_keyring_get(set->target);
 	note_key(&call->call.report, keys);
 	call->call.report.attempts++;
 	call->exchange = smrt_attempt_start(&call->plan, keys,
@@ -197,6 +216,8 @@ send_attempt(CallState *call)
 	MemoryContextSwitchTo(before);
 	if (call->exchange == NULL)
 	{
+		/* An earlier attempt's words lay in its exchange. */
+		memset(&call->call.reply, 0, sizeof(call->call.reply));
 		call->call.reply.fault.kind = SMRT_FAULT_NO_MEMORY;
 		call->call.reply.fault.text = smrt_span("the request could not be signed");
 		call->finished = true;

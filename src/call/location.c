@@ -11,40 +11,36 @@
 static const char *endpoint_url(const SmrtTarget *target);
 static void find_region(SmrtTarget *target);
 static const char *instance_region(void);
-static void check_url(SmrtTarget *target, const char *given_by);
+static void check_url(const SmrtTarget *target, const char *text,
+					  const char *given_by);
 
 void
 smrt_location_find(SmrtTarget *target)
 {
-	MemoryContext before;
+	SmrtError	error;
 	const char *given;
 	char	   *url;
 
 	if (target->base_url != NULL)
 		return;
-	before = MemoryContextSwitchTo(target->context);
 	find_region(target);
 	given = endpoint_url(target);
-	if (given == NULL)
-		url = smrt_location_url(target, SMRT_SERVICE_SAGEMAKER);
-	else
-	{
-		if (target->use_fips || target->use_dualstack)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("FIPS and dual-stack hosts cannot be asked for beside a URL"),
-					 errdetail("The URL is \"%s\".", given)));
-		url = pstrdup(given);
-	}
+	if (given != NULL && (target->use_fips || target->use_dualstack))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("FIPS and dual-stack hosts cannot be asked for beside a URL"),
+				 errdetail("The URL is \"%s\".", given)));
+	url = given ? pstrdup(given) :
+		smrt_location_url(target, SMRT_SERVICE_SAGEMAKER);
 	/* Paths are appended: a "/" at the end would be one too many. */
 	for (size_t len = strlen(url); len > 0 && url[len - 1] == '/'; len--)
 		url[len - 1] = '\0';
-	target->base_url = url;
-	check_url(target, target->endpoint_url == NULL ?
+	check_url(target, url, target->endpoint_url == NULL ?
 			  "The URL in the database server's environment" :
 			  target->url_of_server ? "The server's option endpoint_url" :
 			  "\"sagemaker_rt.endpoint_url\"");
-	MemoryContextSwitchTo(before);
+	target->base_url = MemoryContextStrdup(target->context, url);
+	(void) smrt_url_parse(smrt_span(target->base_url), &target->url, &error);
 }
 
 /* What surrounds the server speaks for its own identity only. */
@@ -103,39 +99,48 @@ find_region(SmrtTarget *target)
 				 errmsg("no AWS region is set"),
 				 errdetail("Neither server, setting, AWS_REGION in the server's environment, profile nor instance metadata names one."),
 				 errhint("Set \"sagemaker_rt.region\", for instance to us-east-1.")));
-	target->region = smrt_span(pstrdup(region));
+	if (!smrt_region_fits(region))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the AWS region cannot be used: it is not made of lower-case letters, digits and inner hyphens"),
+				 errdetail("It comes from environment, profile or instance metadata.")));
+	target->region = smrt_span(MemoryContextStrdup(target->context, region));
 }
 
 static const char *
 instance_region(void)
 {
+	/* An instance does not move: one question a process. */
+	static char known[64];
 	StringInfoData why;
 	bool		missing;
 	SmrtSpan	region;
 
-	initStringInfo(&why);
-	region = smrt_imds_get("meta-data/placement/region", &missing, &why);
-	return region.len == 0 ? NULL : region.data;
+	if (known[0] == '\0')
+	{
+		initStringInfo(&why);
+		region = smrt_imds_get("meta-data/placement/region", &missing, &why);
+		if (region.len == 0 || region.len >= sizeof(known))
+			return NULL;
+		memcpy(known, region.data, region.len);
+	}
+	return known;
 }
 
-/* Nothing is located until the URL has passed. */
 static void
-check_url(SmrtTarget *target, const char *given_by)
+check_url(const SmrtTarget *target, const char *text, const char *given_by)
 {
-	const char *url = target->base_url;
 	SmrtError	error;
+	SmrtUrl		url;
 
-	target->base_url = NULL;
-	if (!smrt_url_parse(smrt_span(url), &target->url, &error))
+	if (!smrt_url_parse(smrt_span(text), &url, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s cannot be used: %s", given_by, error.text)));
-	if (!target->url.tls && !target->allow_http &&
-		!smrt_url_loopback(&target->url))
+	if (!url.tls && !target->allow_http && !smrt_url_loopback(&url))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("plain http is for this machine's loopback only"),
-				 errdetail("%s is \"%s\".", given_by, url),
+				 errdetail("%s is \"%s\".", given_by, text),
 				 errhint("Use https, or let a superuser set allow_http.")));
-	target->base_url = url;
 }

@@ -188,6 +188,12 @@ fault_of(const SmrtTransfer *transfer, CURLcode code)
 			return SMRT_FAULT_RESOLVE;
 		case CURLE_COULDNT_CONNECT:
 			return transfer->refusal ? SMRT_FAULT_ADDRESS : SMRT_FAULT_CONNECT;
+		case CURLE_PROXY:
+			return SMRT_FAULT_CONNECT;
+		case CURLE_OPERATION_TIMEDOUT:
+			/* The kernel's patience, not ours: see pump.c. */
+			return phase_of(transfer) >= SMRT_PHASE_SENDING ?
+				SMRT_FAULT_TIMEOUT : SMRT_FAULT_CONNECT_TIMEOUT;
 		case CURLE_PEER_FAILED_VERIFICATION:
 		case CURLE_SSL_CONNECT_ERROR:
 		case CURLE_SSL_CACERT_BADFILE:
@@ -225,7 +231,9 @@ fault_of(const SmrtTransfer *transfer, CURLcode code)
 static const char *
 text_of(const SmrtTransfer *transfer, SmrtFaultKind kind, CURLcode code)
 {
-	if (transfer->refusal != NULL)
+	/* A refused address may not be the one that failed in the end. */
+	if (transfer->refusal != NULL && (kind == SMRT_FAULT_ADDRESS ||
+									  kind == SMRT_FAULT_HEADERS_TOO_LARGE))
 		return transfer->refusal;
 	if (kind == SMRT_FAULT_REPLY_TOO_LARGE)
 		return "the answer's body is larger than max_response_size";

@@ -5,6 +5,7 @@
 
 #include "net/lane.h"
 #include "net/transfer.h"
+#include "storage/fd.h"
 
 /* Idle connections that libcurl keeps in one lane. */
 #define MAX_KEPT_CONNECTIONS 128
@@ -18,6 +19,8 @@ static int	n_lanes;
 
 static SmrtLane *open_lane(const char *identity);
 static void close_idle_lane(void);
+static bool acquire_descriptors(void);
+static void release_descriptors(void);
 
 SmrtLane *
 smrt_lane_get(const char *identity)
@@ -45,13 +48,17 @@ open_lane(const char *identity)
 	SmrtLane   *lane = calloc(1, offsetof(SmrtLane, identity) +
 							  strlen(identity) + 1);
 
-	if (lane == NULL)
+	if (lane == NULL || !acquire_descriptors())
+	{
+		free(lane);
 		return NULL;
+	}
 	smrt_pump_mask_signals();
 	lane->multi = curl_multi_init();
 	smrt_pump_unmask_signals();
 	if (lane->multi == NULL)
 	{
+		release_descriptors();
 		free(lane);
 		return NULL;
 	}
@@ -65,6 +72,10 @@ open_lane(const char *identity)
 	curl_multi_setopt(lane->multi, CURLMOPT_PIPELINING, (long) CURLPIPE_NOTHING);
 	curl_multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS,
 					  (long) MAX_KEPT_CONNECTIONS);
+#if LIBCURL_VERSION_NUM >= 0x081400
+	/* Closing a lane must not wait for a resolver's thread. */
+	curl_multi_setopt(lane->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
 	dlist_push_head(&smrt_lanes, &lane->node);
 	n_lanes++;
 	return lane;
@@ -89,5 +100,25 @@ close_idle_lane(void)
 	dlist_delete(&idle->node);
 	n_lanes--;
 	curl_multi_cleanup(idle->multi);
+	release_descriptors();
 	free(idle);
+}
+
+/* A multi handle has a pair of sockets to be woken by. */
+static bool
+acquire_descriptors(void)
+{
+	if (!AcquireExternalFD())
+		return false;
+	if (AcquireExternalFD())
+		return true;
+	ReleaseExternalFD();
+	return false;
+}
+
+static void
+release_descriptors(void)
+{
+	ReleaseExternalFD();
+	ReleaseExternalFD();
 }

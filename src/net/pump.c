@@ -64,6 +64,7 @@ static void expire_transfers(void);
 static int	collect_finished(void);
 static Watch *watch_of(int fd);
 static void read_messages(SmrtLane *lane);
+static bool send_anew(SmrtTransfer *transfer, CURLcode code);
 static void take_out(SmrtTransfer *transfer);
 static int64 next_wake_ms(int64 until);
 
@@ -249,11 +250,40 @@ read_messages(SmrtLane *lane)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
 						  (char **) &transfer);
+		if (send_anew(transfer, code))
+			continue;
 		smrt_transfer_finish(transfer, code);
 		take_out(transfer);
 		if (transfer->parked)
 			smrt_transfer_unpark(transfer);
 	}
+}
+
+/*
+ * A kept connection that turns out to be dead is not held against the request:
+ * libcurl sends it over another one by itself if it notices while it reads, but
+ * not while it sends, which is where a long body finds out.  Once only.
+ */
+static bool
+send_anew(SmrtTransfer *transfer, CURLcode code)
+{
+	CURLM	   *multi = transfer->lane->multi;
+	long		connections_made = 1;
+	bool		added;
+
+	if (code != CURLE_SEND_ERROR || transfer->header_bytes > 0 ||
+		transfer->fresh || transfer->parked || transfer->exchange.done)
+		return false;
+	curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections_made);
+	if (connections_made > 0)
+		return false;
+	transfer->fresh = true;
+	transfer->error[0] = '\0';
+	curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L);
+	curl_multi_remove_handle(multi, transfer->easy);
+	added = curl_multi_add_handle(multi, transfer->easy) == CURLM_OK;
+	smrt_pump_unmask_signals();
+	return added;
 }
 
 bool
@@ -297,6 +327,8 @@ take_out(SmrtTransfer *transfer)
 void
 smrt_pump_ensure(void)
 {
+	WaitEventSet *set;
+
 	if (wait_set != NULL)
 		return;
 	start_libcurl();
@@ -316,12 +348,13 @@ smrt_pump_ensure(void)
 		}
 	}
 	wait_event = smrt_wait_event("SageMakerInvoke");
-	wait_set = smrt_wait_set_create(3);
-	AddWaitEventToSet(wait_set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	set = smrt_wait_set_create(3);
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	if (IsUnderPostmaster)
-		AddWaitEventToSet(wait_set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
 						  NULL);
-	AddWaitEventToSet(wait_set, WL_SOCKET_READABLE, poller, NULL, NULL);
+	AddWaitEventToSet(set, WL_SOCKET_READABLE, poller, NULL, NULL);
+	wait_set = set;				/* whole, or not at all */
 }
 
 /*
@@ -376,7 +409,9 @@ smrt_pump_on_socket(CURL *easy, curl_socket_t fd, int what, void *userp,
 	if ((wanted & ~watch->registered) != 0 ||
 		(wanted != watch->registered && !watch->ours))
 	{
-		if (smrt_poller_change(poller, fd, watch->registered, wanted) < 0)
+		/* A removal that fails leaves nothing behind; -1 would end the lane. */
+		if (smrt_poller_change(poller, fd, watch->registered, wanted) < 0 &&
+			wanted != 0)
 			return -1;
 		watch->registered = wanted;
 	}

@@ -151,6 +151,9 @@ set_fixed_options(CURL *easy)
 	 */
 	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 
+	/* A proxy's answer to CONNECT is none of the host's. */
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+
 	curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -182,6 +185,9 @@ smrt_transfer_prepare(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
 
 	transfer->addresses = spec->addresses;
 	transfer->body.max = spec->max_response;
+	if (transfer->fresh)
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
+	transfer->fresh = false;
 	if (url_len >= sizeof(transfer->url))
 		return false;
 	/* libcurl copies and parses a URL that is set: spare it the same one. */

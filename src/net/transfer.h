@@ -30,6 +30,7 @@ typedef struct SmrtTransfer
 	bool		listed;			/* exchange.node is in the pump's list */
 	bool		resolving;		/* a resolver may be at work */
 	bool		parked;
+	bool		fresh;			/* takes no kept connection: see send_anew() */
 	bool		headers_ended;	/* the empty line after them has come */
 	char	   *ca_file;		/* its route, for life: see set_route() */
 	char	   *proxy;

@@ -17,3 +17,17 @@ palloc_resize(void *owner, void *ptr, size_t size)
 }
 
 const SmrtAlloc smrt_alloc_palloc = {palloc_resize, NULL};
+
+/* Not pnstrdup(), which stops at a NUL: the span would be longer than it. */
+SmrtSpan
+smrt_span_copy(SmrtSpan span)
+{
+	char	   *copy;
+
+	if (smrt_span_absent(span))
+		return span;
+	copy = palloc(span.len + 1);
+	memcpy(copy, span.data, span.len);
+	copy[span.len] = '\0';
+	return smrt_span_of(copy, span.len);
+}

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "aws/digest.h"
 #include "mb/pg_wchar.h"
 #include "pg/compat.h"
 #include "pg/json.h"
@@ -108,6 +109,7 @@ parse(SmrtSpan text, ReadState *state)
 	JsonSemAction actions = {0};
 	char	   *copy = pg_any_to_server(pnstrdup(text.data, text.len), text.len,
 										PG_UTF8);
+	bool		parsed;
 
 	actions.semstate = state;
 	actions.object_start = on_object_start;
@@ -116,9 +118,12 @@ parse(SmrtSpan text, ReadState *state)
 	actions.array_end = on_end;
 	actions.object_field_start = on_field;
 	actions.scalar = on_scalar;
-	return pg_parse_json(smrt_json_lexer(copy, strlen(copy),
-										 GetDatabaseEncoding()),
-						 &actions) == JSON_SUCCESS;
+	parsed = pg_parse_json(smrt_json_lexer(copy, strlen(copy),
+										   GetDatabaseEncoding()),
+						   &actions) == JSON_SUCCESS;
+	/* It may have held keys; members have copies of their own. */
+	smrt_cleanse(copy, strlen(copy));
+	return parsed;
 }
 
 char *

@@ -218,6 +218,9 @@ remember_configured(SmrtOwnSetting setting, const char *value)
 		GUC_check_errmsg("out of memory");
 		return false;
 	}
+	/* While the session has a value of its own, no assign hook tells. */
+	if (configured[setting] == NULL || strcmp(configured[setting], copy) != 0)
+		smrt_settings_generation++;
 	if (configured[setting] != NULL)
 	{
 		smrt_cleanse(configured[setting], strlen(configured[setting]));

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "executor/executor.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
@@ -91,12 +92,23 @@ sagemaker_body_text(PG_FUNCTION_ARGS)
 	HeapTupleHeader response = PG_GETARG_HEAPTUPLEHEADER(0);
 	bytea	   *body = body_of(response);
 	char	   *text;
+	int			charset;
 	int			len;
 
 	if (body == NULL)
 		PG_RETURN_NULL();
 	len = VARSIZE_ANY_EXHDR(body);
-	text = pg_any_to_server(VARDATA_ANY(body), len, charset_of(response));
+	charset = charset_of(response);
+	if (!pg_verify_mbstr(charset, VARDATA_ANY(body), len, true))
+		ereport(ERROR,
+				(errcode(SMRT_ERRCODE_BAD_REPLY),
+				 errmsg("the body is not text in %s",
+						pg_encoding_to_char(charset)),
+				 errdetail("It has %d bytes and begins with: %s", len,
+						   smrt_report_text(smrt_span_of(VARDATA_ANY(body), len),
+											SHOWN_BYTES)),
+				 errhint("The bytes themselves are in the column \"body\".")));
+	text = pg_any_to_server(VARDATA_ANY(body), len, charset);
 	if (text != VARDATA_ANY(body))
 		len = strlen(text);
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(text, len));
@@ -134,7 +146,7 @@ body_of(HeapTupleHeader response)
 	return is_null ? NULL : DatumGetByteaPP(body);
 }
 
-/* An encoding's number; a charset that PostgreSQL lacks is taken for UTF-8. */
+/* An encoding's number; a charset that cannot be converted is taken for UTF-8. */
 static int
 charset_of(HeapTupleHeader response)
 {
@@ -160,7 +172,11 @@ charset_of(HeapTupleHeader response)
 	namestrcpy(&name, parameter);
 	encoding = DatumGetInt32(DirectFunctionCall1(PG_char_to_encoding,
 												 NameGetDatum(&name)));
-	return encoding < 0 ? PG_UTF8 : encoding;
+	if (encoding < 0 || (encoding != GetDatabaseEncoding() &&
+						 !OidIsValid(FindDefaultConversionProc(encoding,
+															   GetDatabaseEncoding()))))
+		return PG_UTF8;
+	return encoding;
 }
 
 /* Where the value of a media type's charset begins; NULL: it has none. */

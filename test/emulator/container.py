@@ -28,7 +28,7 @@ class Container(StandIn):
             return self.fault_reply({"status": 401, "code": "InvalidAuthorizationToken",
                                      "message": "the token is not valid"})
         issued = self.shared_keys()
-        log["access_key_id"] = issued.key.access_key_id
+        log.update(issued.described())
         return _json(200, {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/task-role",
                            "AccessKeyId": issued.key.access_key_id,
                            "SecretAccessKey": issued.key.secret_access_key,

@@ -72,7 +72,7 @@ class Imds(StandIn):
 
     def _credentials(self, log):
         issued = self.shared_keys()
-        log["access_key_id"] = issued.key.access_key_id
+        log.update(issued.described())
         return Reply(200, [("Content-Type", "text/plain")], json.dumps({
             "Code": "Success", "LastUpdated": iso_time(time.time()), "Type": "AWS-HMAC",
             "AccessKeyId": issued.key.access_key_id,

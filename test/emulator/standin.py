@@ -27,6 +27,7 @@ class Settings:
 
     lifetime: int = 3600                        # seconds that keys last
     uses: int = None                            # signatures that keys last; None: any number
+    ahead: int = 0                              # seconds before its end, a shared key is replaced
     delay_ms: int = 0                           # before each answer
     faults: dict = field(default_factory=dict)  # by kind of request, or ANY, until changed
     queue: list = field(default_factory=list)   # faults of the next requests, one each
@@ -57,7 +58,7 @@ class StandIn:
             self._current = None
 
     def change(self, given):
-        """Settings by name; `rotate` makes the next answer have new keys, `end` ends the present ones."""
+        """Settings by name; `rotate`: the next answer has new keys; `end`: the present ones end."""
         given = dict(given)
         rotate, end = given.pop("rotate", False), given.pop("end", False)
         unknown = [name for name in given if name not in self.settings_type.names()]
@@ -123,12 +124,12 @@ class StandIn:
     def shared_keys(self):
         """The same keys for all who ask, until they have ended."""
         with self._lock:
-            if self._current is None or self._current.has_ended():
-                self._current = self.issue()
+            ahead = self.settings.ahead
+            if self._current is None or self._current.has_ended(ahead):
+                self._current = self.keys.issue(self.name, self.settings.lifetime,
+                                                self.settings.uses)
             return self._current
 
-    def issue(self, **about):
-        return self.keys.issue(self.name, self.settings.lifetime, self.settings.uses, **about)
 
 
 def iso_time(seconds):

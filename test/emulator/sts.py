@@ -17,7 +17,7 @@ from standin import Settings, StandIn, iso_time
 
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 VERSION = "2011-06-15"
-ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}):role/([\w+=,.@/-]+)")
+ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::([0-9]+):role/([\w+=,.@/-]+)")
 SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
 EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}")
 
@@ -75,7 +75,7 @@ class Sts(StandIn):
             log["code"] = error.fault["code"]
             return self.fault_reply(error.fault)
         issued = self.keys.issue(self.name, lifetime, self.settings.uses)
-        log["access_key_id"] = issued.key.access_key_id
+        log.update(issued.described())
         return _xml(200, f"{kind}Response", f"""\
   <{kind}Result>
     <AssumedRoleUser>

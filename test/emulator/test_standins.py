@@ -236,6 +236,12 @@ class ContainerTest(StandInTest):
         self.assertNotEqual(json.loads(self.get()[1])["AccessKeyId"], key["AccessKeyId"])
 
 
+    def test_keys_are_replaced_ahead_of_their_end(self):
+        change("container", lifetime=60, ahead=61)
+        first, second = (json.loads(self.get()[1])["AccessKeyId"] for _ in range(2))
+        self.assertNotEqual(first, second)
+
+
 class ControlTest(StandInTest):
     def test_a_wrong_setting_is_told(self):
         for wrong in ({"name": "nobody"}, {"name": "sts", "speed": 1},

@@ -3,8 +3,8 @@
 #
 # Two odd means.  Where a call stands is seen from outside, in what the endpoint
 # has logged and in the kernel's tables of the server process: its sockets, the
-# bytes in their queues, its memory (Session.pm).  And the server's name service can be
-# made to hang, and tells which signals a thread that looks up would take
+# bytes in their queues, its memory (Session.pm).  And the server's name service
+# can be made to hang, and tells which signals a thread that looks up would take
 # (SlowResolver.pm).
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# The table of settings in the README says what the settings are.
+# The tables of settings and of options in the README say what these are.
 use strict;
 use warnings;
 
@@ -55,6 +55,61 @@ for my $name (sort keys %documented)
 	my ($status) = $node->psql('postgres',
 		"SET ROLE anyone; SELECT set_config('sagemaker_rt.$name', current_setting('sagemaker_rt.$name'), false)");
 	is($status == 0 ? 'anyone' : 'superuser', $who, "as a plain role finds who sets $name");
+}
+
+# The options: | `name` | server, mapping | who | meaning |.
+my ($options) = slurp_file($readme) =~ /^<!-- options -->\n(.*?)^<!-- \/options -->$/ms;
+my %option;
+for my $row (grep { /^\| `/ } split /\n/, $options // '')
+{
+	my ($name, $of, $who, $meaning) =
+	  $row =~ /^\| `(\w+)` \| (server|mapping|server, mapping) \| (.+?) \| (.+?) \|$/;
+	ok(defined $name && !$option{$name}, "a row: $row") or next;
+	$option{$name} = { of => $of, who => $who };
+}
+
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION sagemaker_rt;
+	GRANT USAGE ON FOREIGN DATA WRAPPER sagemaker TO anyone;
+	CREATE SERVER s FOREIGN DATA WRAPPER sagemaker;
+	GRANT USAGE ON FOREIGN SERVER s TO anyone});
+my %create = (
+	server => 'CREATE SERVER t FOREIGN DATA WRAPPER sagemaker OPTIONS (%s)',
+	mapping => 'CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (%s)');
+my $keys = "access_key_id 'x', secret_access_key 'x'";
+
+# What the validator says of these options, in a transaction that is undone.
+sub create
+{
+	my ($place, $role, $list) = @_;
+	my ($status, undef, $stderr) = $node->psql('postgres',
+		"BEGIN; SET ROLE $role; " . sprintf($create{$place}, $list) . '; ROLLBACK',
+		on_error_stop => 1);
+	return $status == 0 ? '' : $stderr;
+}
+
+my ($superuser) = $node->safe_psql('postgres', 'SELECT current_user');
+for my $place (sort keys %create)
+{
+	my ($valid) = create($place, $superuser, "a_name_that_is_none 'x'") =~ /Valid options are: (.*)\.$/m;
+	my @here = sort grep { $option{$_}{of} =~ /$place/ } keys %option;
+	is("@here", join(' ', sort split /, /, $valid), "the README has every option of a $place");
+
+	for my $name (@here)
+	{
+		my ($value) = grep { create($place, $superuser, "$name '$_'") eq '' }
+		  ('https://host', 'true', '1', 'x');
+		ok(defined $value, "$name of a $place has a value") or next;
+		my $list = "$name '$value'";
+		my $who =
+		  create($place, 'anyone', $list) eq '' ? 'anyone'
+		  : $place eq 'mapping' && create($place, 'anyone', "$list, $keys") eq ''
+		  ? 'superuser, or beside keys'
+		  : 'superuser';
+		my $documented = $option{$name}{who};
+		$documented =~ s/, or beside keys// if $place eq 'server';
+		is($documented, $who, "who may set $name of a $place");
+	}
 }
 
 done_testing();

@@ -1,6 +1,14 @@
 # The SQL in README.md and doc/ runs, block by block, in the order of the page.
-# Each ```sql block is a session of its own, as a superuser of database app.
-# <!-- not run: REASON --> on the line before a block exempts it.
+# Each ```sql block is a session of its own, as a superuser: of database app for
+# the README, of a database of its own for each page of doc/.  On the line before
+# a block may stand
+#     <!-- not run: REASON -->, which exempts it, or
+#     <!-- surroundings: NAME -->, what the server then finds around it.
+# A ```text block right after it has rows that sagemaker_check() gives there.
+#
+# AWS's hosts and addresses are led to emulators (Surroundings.pm): to one for
+# plain http, which is the metadata services, and to one for https.  The local
+# endpoint that pages speak of, on port 8080, is a third one.
 #
 # The endpoint churn-xgb of the examples is a script of the emulator: a score
 # for each row that is asked for.  Other endpoints have real models.
@@ -11,21 +19,51 @@ use FindBin;
 use lib $FindBin::RealBin;
 use PostgreSQL::Test::Utils;
 use SageMakerTest;
+use Surroundings;
 use Test::More;
 
 my $root = "$FindBin::RealBin/../..";
 my $score = '0.42';
 
-my $emulator = start_emulator();
-my $node = start_node('main', $emulator,
-	"shared_preload_libraries = 'sagemaker_rt'");
-$node->safe_psql('postgres', 'CREATE DATABASE app');
+my $region = 'eu-west-1';
+my @aws = ('--region', $region,
+	map { ('--key', $_) } 'AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+	'AKIAI44QH8DHBEXAMPLE:je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY');
+my $http = start_emulator('--no-models', @aws);
+my $tls = start_emulator('--tls', @aws, map { ('--cert-name', "$_.amazonaws.com") }
+	  "runtime.sagemaker.$region", "sts.$region",
+	"vpce-0123-4567.runtime.sagemaker.$region.vpce");
+my $local = start_emulator();
 
-# The blocks of a page: { where, exempt, sql }.
+my $node = start_surrounded('main', $http, tls => $tls);
+my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
+
+# What pages call surroundings: variables, then files below the home folder.
+my $token = home() . '/token';
+my %aws_region = (AWS_REGION => $region);
+my %surroundings = (
+	none => [ { AWS_EC2_METADATA_DISABLED => 'true' } ],
+	ec2 => [ {} ],
+	ecs => [ { %aws_region, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI => '/v2/credentials/1' } ],
+	'pod-identity' => [ { %aws_region,
+			AWS_CONTAINER_CREDENTIALS_FULL_URI => 'http://169.254.170.23/v1/credentials',
+			AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE => $token },
+		{ token => "pod\n" } ],
+	'service-account' => [ { %aws_region, AWS_WEB_IDENTITY_TOKEN_FILE => $token,
+			AWS_ROLE_ARN => 'arn:aws:iam::123456789012:role/pod' },
+		{ token => "service-account\n" } ],
+	profile => [ {%aws_region}, { '.aws/credentials' =>
+		slurp_file("$root/doc/credentials.md") =~ /^    (\[scoring\]\n(?:    .*\n)+)/m
+		  ? $1 =~ s/^    //mgr : die } ],
+	# The emulator for http is the one that knows the instance's keys.
+	'cross-account' => [ { AWS_ENDPOINT_URL_STS => $http->fact('url') . '/sts' } ]);
+stand_in('imds', region => $region);
+
+# The blocks of a page: { where, exempt, surroundings, sql, said }.
 sub blocks
 {
 	my ($page) = @_;
-	my (@blocks, $block, $previous, $number);
+	my (@blocks, $block, $said, $previous, $number);
 
 	for my $line (split /\n/, slurp_file("$root/$page"))
 	{
@@ -39,14 +77,27 @@ sub blocks
 		{
 			$block->{sql} .= "$line\n";
 		}
-		elsif ($line eq '```sql')
+		elsif ($line =~ /^```sql/)
 		{
-			my ($reason) = ($previous // '') =~ /^<!-- not run: (.+) -->$/;
-			$block = { where => "$page:$number", exempt => $reason, sql => '' };
+			my ($word, $value) = ($previous // '') =~ /^<!-- ([\w ]+): (.+) -->$/;
+			$block = { where => "$page:$number", sql => '', surroundings => 'none',
+				defined $word ? ($word => $value) : () };
+		}
+		elsif ($line eq '```text' && $previous =~ /^(```)?$/)
+		{
+			$said = $blocks[-1]{said} = [];
+		}
+		elsif ($line eq '```')
+		{
+			undef $said;
+		}
+		elsif ($said)
+		{
+			push @$said, $line;
 		}
 		$previous = $line;
 	}
-	die "$page: a block has no end" if $block;
+	die "$page: a block has no end" if $block || $said;
 	return @blocks;
 }
 
@@ -58,32 +109,92 @@ sub set_scores
 	  $sql =~ /string_agg|CALL/
 	  ? $node->safe_psql('app', 'SELECT count(*) FROM customer')
 	  : 1;
-	$emulator->script('churn-xgb', [],
-		{ body => "$score\n" x $rows, content_type => 'text/csv' });
+	$_->script('churn-xgb', [], { body => "$score\n" x $rows, content_type => 'text/csv' })
+	  for $tls, $http;
 }
 
-my @pages =
-  ('README.md', sort map { s|^\Q$root\E/||r } glob "$root/doc/*.md");
-my @exempt;
-
-for my $block (map { blocks($_) } @pages)
+# A row of a table as psql prints it, without what differs from run to run.
+sub plain
 {
-	if ($block->{exempt})
+	my ($row) = @_;
+	my $url = $local->fact('url');
+
+	$row =~ s/\Q$url\E/http:\/\/127.0.0.1:8080/;
+	$row =~ s/role "\Q$superuser\E"/role "postgres"/;
+	$row =~ s/\d+(\.\d+)+/VERSION/g unless $row =~ /http|address/;
+	$row =~ s/key ending in \w{4}/key ending in TAIL/;
+	$row =~ s/for \d+ s more/for LIFE more/;
+	$row =~ s/\d+ s (ahead of|behind)/SKEW/;
+	return join ' | ', map { s/^\s+|\s+$//gr } split /\|/, $row, -1;
+}
+
+# The rows that the page shows are among those that came.
+sub check_said
+{
+	my ($block, $stdout) = @_;
+	my %came = map { plain($_) => 1 } split /\n/, $stdout;
+
+	for my $row (grep { /\|/ && !/^\s*step\b/ } @{ $block->{said} })
 	{
-		push @exempt, "$block->{where}: $block->{exempt}";
-		next;
+		ok($came{ plain($row) }, "$block->{where} gives:$row") || diag($stdout);
 	}
-	set_scores($block->{sql});
-	my ($status, $stdout, $stderr) = $node->psql('app', $block->{sql});
+}
+
+sub run_block
+{
+	my ($database, $block) = @_;
+	my ($variables, $files) = @{ $surroundings{ $block->{surroundings} }
+		  // die "$block->{where}: no such surroundings" };
+	my $url = $local->fact('url');
+
+	surround($node, $variables, $files);
+	set_scores($block->{sql}) if $database eq 'app';
+	local $ENV{SAGEMAKER_SECRET} = 'je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY';
+	my ($status, $stdout, $stderr) =
+	  $node->psql($database, $block->{sql} =~ s/http:\/\/127\.0\.0\.1:8080/$url/r);
 	is($status, 0, "$block->{where} runs") || diag($stderr);
 	unlike($stderr, qr/WARNING/, "$block->{where} warns of nothing");
+	check_said($block, $stdout) if $block->{said};
 }
 
+my @exempt;
+
+sub run_page
+{
+	my ($page, $database) = @_;
+	for my $block (blocks($page))
+	{
+		if (defined $block->{'not run'})
+		{
+			push @exempt, "$block->{where}: $block->{'not run'}";
+			next;
+		}
+		run_block($database, $block);
+	}
+}
+
+# One for each page, made as the README makes it.
+sub make_database
+{
+	my ($database) = @_;
+	$node->safe_psql('postgres', "CREATE DATABASE $database");
+	return $database if $database eq 'app';
+	$node->safe_psql($database,
+		(blocks('README.md'))[0]{sql} =~ s/DATABASE app/DATABASE $database/r);
+	return $database;
+}
+
+run_page('README.md', make_database('app'));
+for my $page (sort map { s|^\Q$root\E/||r } glob "$root/doc/*.md")
+{
+	run_page($page, make_database($page =~ s/^.*\/|\.md$//gr));
+}
 note("exempt: $_") for @exempt;
 is(scalar @exempt, 1, 'one block is exempt');
 
-# What the page says of its examples.
+# What the pages say of their examples.
 
+surround($node, @{ $surroundings{none} });
 is($node->safe_psql('app', 'SELECT churn FROM customer ORDER BY id DESC LIMIT 1'),
 	$score, 'the trigger scored the row');
 is( $node->safe_psql('app',
@@ -93,18 +204,25 @@ is( $node->safe_psql('app',
 
 set_scores('');
 my $call = "sagemaker_invoke('churn-xgb', '42,55000,3', 'text/csv')";
+my @alice = (extra_params => [ '-U', 'alice' ]);
+$node->safe_psql('app', 'CREATE ROLE alice LOGIN IN ROLE scorer');
 
-is( $node->safe_psql('app',
-		"SET ROLE scorer; SELECT rtrim(sagemaker_body_text($call), E'\\n')"),
-	$score, 'the rights granted are enough for a call');
+is( $node->safe_psql('app', "SELECT rtrim(sagemaker_body_text($call), E'\\n')", @alice),
+	$score, 'the rights granted are enough for a call, without naming a server');
+is($node->safe_psql('app', 'SELECT churn(42, 55000, 3)', @alice), $score,
+	'and for the function of one model');
+is( $node->safe_psql('app', q{
+		SELECT count(*) FILTER (WHERE srvname = 'aws'), count(umoptions) FROM pg_user_mappings},
+		@alice),
+	'1|0', 'the mapping for PUBLIC shows its secret to no one who uses it');
 
-$emulator->reset;
+$tls->reset;
 set_scores('');
 $node->safe_psql('app', "SELECT ($call).*");
-is($emulator->request_count('churn-xgb'), 7, '(...).* is one call a field');
+is($tls->request_count('churn-xgb'), 7, '(...).* is one call a field');
 
-$emulator->reset;
-$emulator->script('churn-xgb', [], { use => 'model-error' });
+$tls->reset;
+$tls->script('churn-xgb', [], { use => 'model-error' });
 my ($status, undef, $stderr) = $node->psql('app',
 	'INSERT INTO customer (age, income, tenure) VALUES (50, 1, 1)');
 is($status, 0, 'a failing model does not keep a customer out');
@@ -116,9 +234,39 @@ is($failed, 0, 'the job goes on with what is new');
 is($node->safe_psql('app', 'SELECT count(*) FROM churn_score'),
 	5, 'and only with that');
 
-is( $node->safe_psql('app',
-		'SET ROLE scorer; SHOW sagemaker_rt.secret_access_key'),
-	'********',
-	'with the library preloaded, a session that made no call shows no key');
+my $log = slurp_file($node->logfile);
+like($log, qr/MAPPING FOR reporter SERVER prod/, 'statements are logged here');
+unlike($log, qr/MAPPING FOR scorer SERVER prod/, 'one that is typed without a trace leaves none');
+
+#
+# A first use on a machine that has an identity: no setting, no server, four
+# steps.
+#
+
+my ($section) = slurp_file("$root/README.md") =~
+  /^## First query on your own server\n(.*?)^##/ms;
+is(join(' ', $section =~ /^(\d)\. \*\*/mg), '1 2 3 4', 'a first use takes four steps');
+
+surround($node, { AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME => $http->fact('url') });
+make_database('first');
+my ($ask) = $section =~ /^4\. .*?```sql\n(.*?)```/ms;
+($status, my $stdout, $stderr) =
+  $node->psql('first', $ask =~ s/, server => 'aws'//r || die 'no question');
+is($stdout =~ s/\n//r, $score, 'on an instance, install, create and ask') || diag($stderr);
+my ($request) = $http->requests('churn-xgb');
+like((join ' ', map { $_->[1] } grep { lc $_->[0] eq 'authorization' } @{ $request->{headers} }),
+	qr/Credential=ASIAIMDS/, "signed by the instance's role");
+
+surround($node, @{ $surroundings{none} });
+my $failure = failure($node, "SET sagemaker_rt.region = '$region'; SELECT $call");
+is($failure->{sqlstate}, '28000', 'with nothing at all, there are no credentials');
+for my $line ('environment: no AWS_ACCESS_KEY_ID', 'profile: there is no profile "default"',
+	'web identity: no AWS_WEB_IDENTITY_TOKEN_FILE',
+	'container: no AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI',
+	'instance metadata: AWS_EC2_METADATA_DISABLED is set')
+{
+	like($failure->{stderr}, qr/^(DETAIL:  )?\Q$line\E$/m, "it is said: $line");
+	like(slurp_file("$root/README.md"), qr/^\| `\Q$line\E` \|/m, 'and explained');
+}
 
 done_testing();

@@ -603,13 +603,15 @@ for my $row (
 	[ 'a mapping that was changed', 'CHANGED', "ALTER USER MAPPING FOR alice SERVER far OPTIONS "
 		  . "(SET access_key_id '${stem}CHANGED', SET secret_access_key 'secret/of+CHANGED')" ],
 	[ 'a mapping that was dropped', '42501', 'DROP USER MAPPING FOR alice SERVER far' ],
+	[ 'a superuser who was made', 'AMBIENT', 'ALTER ROLE alice SUPERUSER' ],
+	[ 'a superuser who is none any more', '42501', 'ALTER ROLE alice NOSUPERUSER' ],
 	[ 'a PUBLIC mapping that was created', 'PUBLICFAR', 'CREATE USER MAPPING FOR PUBLIC SERVER far '
 		  . "OPTIONS (access_key_id '${stem}PUBLICFAR', secret_access_key 'secret/of+PUBLICFAR')" ],
 	[ 'a mapping that was created beside it', 'AMBIENT',
 		"CREATE USER MAPPING FOR alice SERVER far OPTIONS (use_server_identity 'true')" ],
 	[ 'USAGE that was revoked', '42501', 'REVOKE USAGE ON FOREIGN SERVER far FROM alice' ],
-	[ 'the role that became a superuser', 'AMBIENT', 'ALTER ROLE alice SUPERUSER' ],
-	[ 'the role that is none any more', '42501', 'ALTER ROLE alice NOSUPERUSER' ],
+	[ 'a superuser, who needs no USAGE', 'AMBIENT', 'ALTER ROLE alice SUPERUSER' ],
+	[ 'a role that needs it again', '42501', 'ALTER ROLE alice NOSUPERUSER' ],
 	[ 'USAGE by way of a role', 'AMBIENT', 'GRANT USAGE ON FOREIGN SERVER far TO owner; GRANT owner TO alice' ],
 	[ 'a server that was renamed', '42704', 'ALTER SERVER far RENAME TO farther' ],
 	[ 'a server that is back', 'AMBIENT', 'ALTER SERVER farther RENAME TO far' ],

@@ -66,11 +66,39 @@ static const Row rows[] = {
 	AWS_ROW("us-isob-1"), AWS_ROW("eusc-fr-east-1"), AWS_ROW("1"),
 };
 
+/* STS's hosts: one pattern, but for GovCloud's FIPS and the global one. */
+#define STS_ROW(r, suffix, dualstack_suffix) \
+	{r, "sts." r "." suffix, "sts-fips." r "." suffix, \
+		"sts." r "." dualstack_suffix, "sts-fips." r "." dualstack_suffix}
+#define STS_AWS_ROW(r) STS_ROW(r, "amazonaws.com", "api.aws")
+#define STS_GOV_ROW(r) \
+	{r, "sts." r ".amazonaws.com", "sts." r ".amazonaws.com", \
+		"sts." r ".api.aws", "sts-fips." r ".api.aws"}
+
+static const Row sts_rows[] = {
+	STS_AWS_ROW("us-east-1"), STS_AWS_ROW("us-west-2"),
+	STS_AWS_ROW("eu-central-2"), STS_AWS_ROW("ap-southeast-7"),
+	STS_AWS_ROW("mx-central-1"), STS_AWS_ROW("moon"),
+	STS_ROW("cn-north-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+	STS_ROW("cn-northwest-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+	STS_ROW("aws-cn-global", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+	STS_GOV_ROW("us-gov-east-1"), STS_GOV_ROW("us-gov-west-1"),
+	STS_GOV_ROW("aws-us-gov-global"),
+	STS_ROW("eusc-de-east-1", "amazonaws.eu", "api.amazonwebservices.eu"),
+	STS_ROW("us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
+	STS_ROW("us-iso-west-1", "c2s.ic.gov", "api.aws.ic.gov"),
+	STS_ROW("us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
+	STS_ROW("eu-isoe-west-1", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+	STS_ROW("us-isof-south-1", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+	{"aws-global", "sts.amazonaws.com", "sts-fips.aws-global.amazonaws.com",
+	"sts.aws-global.api.aws", "sts-fips.aws-global.api.aws"},
+};
+
 static void
-check_host(const char *region, bool fips, bool dualstack, const char *want)
+check_host(SmrtService service, const char *region, bool fips, bool dualstack,
+		   const char *want)
 {
-	SmrtEndpointQuery query = {SMRT_SERVICE_SAGEMAKER, smrt_span(region),
-	fips, dualstack};
+	SmrtEndpointQuery query = {service, smrt_span(region), fips, dualstack};
 	SmrtError	error = {""};
 	SmrtBuf		host;
 
@@ -84,28 +112,69 @@ static void
 default_hosts(void)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		check_host(rows[i].region, false, false, rows[i].plain);
+		check_host(SMRT_SERVICE_SAGEMAKER, rows[i].region, false, false,
+				   rows[i].plain);
 }
 
 static void
 fips_hosts(void)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		check_host(rows[i].region, true, false, rows[i].fips);
+		check_host(SMRT_SERVICE_SAGEMAKER, rows[i].region, true, false,
+				   rows[i].fips);
 }
 
 static void
 dualstack_hosts(void)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		check_host(rows[i].region, false, true, rows[i].dualstack);
+		check_host(SMRT_SERVICE_SAGEMAKER, rows[i].region, false, true,
+				   rows[i].dualstack);
 }
 
 static void
 fips_dualstack_hosts(void)
 {
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		check_host(rows[i].region, true, true, rows[i].both);
+		check_host(SMRT_SERVICE_SAGEMAKER, rows[i].region, true, true,
+				   rows[i].both);
+}
+
+static void
+sts_hosts(void)
+{
+	for (size_t i = 0; i < COUNT_OF(sts_rows); i++)
+	{
+		const Row  *row = &sts_rows[i];
+
+		check_host(SMRT_SERVICE_STS, row->region, false, false, row->plain);
+		check_host(SMRT_SERVICE_STS, row->region, true, false, row->fips);
+		check_host(SMRT_SERVICE_STS, row->region, false, true, row->dualstack);
+		check_host(SMRT_SERVICE_STS, row->region, true, true, row->both);
+	}
+}
+
+static void
+signing_regions(void)
+{
+	static const struct
+	{
+		SmrtService service;
+		const char *region;
+		const char *want;
+	}			wanted[] =
+	{
+		{SMRT_SERVICE_SAGEMAKER, "eu-west-1", "eu-west-1"},
+		{SMRT_SERVICE_SAGEMAKER, "aws-global", "aws-global"},
+		{SMRT_SERVICE_STS, "eu-west-1", "eu-west-1"},
+		{SMRT_SERVICE_STS, "aws-global", "us-east-1"},
+		{SMRT_SERVICE_STS, "aws-cn-global", "aws-cn-global"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(wanted); i++)
+		CHECK_TEXT(smrt_endpoint_signing_region(wanted[i].service,
+												smrt_span(wanted[i].region)),
+				   wanted[i].want);
 }
 
 static void
@@ -149,14 +218,21 @@ no_regions(void)
 static void
 a_full_buffer_is_reported(void)
 {
-	SmrtEndpointQuery query = {.region = SMRT_LITERAL("us-east-1")};
-	SmrtError	error = {""};
-	SmrtBuf		host;
+	static const SmrtEndpointQuery queries[] = {
+		{SMRT_SERVICE_SAGEMAKER, SMRT_LITERAL("us-east-1"), false, false},
+		{SMRT_SERVICE_STS, SMRT_LITERAL("aws-global"), false, false},
+	};
 
-	smrt_buf_init(&host, &smrt_alloc_malloc, 10);
-	CHECK(!smrt_endpoint_host(&query, &host, &error));
-	CHECK(error.text[0] != '\0');
-	smrt_buf_free(&host);
+	for (size_t i = 0; i < COUNT_OF(queries); i++)
+	{
+		SmrtError	error = {""};
+		SmrtBuf		host;
+
+		smrt_buf_init(&host, &smrt_alloc_malloc, 10);
+		CHECK(!smrt_endpoint_host(&queries[i], &host, &error));
+		CHECK(error.text[0] != '\0');
+		smrt_buf_free(&host);
+	}
 }
 
 int
@@ -167,6 +243,8 @@ main(void)
 		{"hosts with FIPS", fips_hosts},
 		{"hosts with dual stack", dualstack_hosts},
 		{"hosts with both", fips_dualstack_hosts},
+		{"hosts of STS", sts_hosts},
+		{"regions that requests are signed for", signing_regions},
 		{"what cannot be a host label is refused", no_regions},
 		{"a full buffer is reported", a_full_buffer_is_reported},
 	};

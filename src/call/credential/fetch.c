@@ -1,11 +1,13 @@
 /*
  * Fetching.  The exchange is ended by a reset callback, since the wait may be
- * left by an error.
+ * left by an error.  What came is overwritten where libcurl put it.
  */
 #include "postgres.h"
 
+#include "aws/digest.h"
 #include "call/credential/fetch.h"
 #include "net/pump.h"
+#include "pg/alloc.h"
 #include "utils/memutils.h"
 
 /* Larger than any set of keys, smaller than any harm. */
@@ -78,9 +80,9 @@ attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched, StringInfo why)
 	if (answered)
 	{
 		fetched->status = exchange->status;
-		fetched->body = smrt_span_of(pnstrdup(exchange->body.data,
-											  exchange->body.len),
-									 exchange->body.len);
+		fetched->body = exchange->body.len ? smrt_span_copy(exchange->body) :
+			smrt_span("");
+		smrt_cleanse((char *) exchange->body.data, exchange->body.len);
 	}
 	else
 		appendStringInfo(why, "no answer from %s: %s", spec->url,

@@ -13,10 +13,12 @@
 
 #include <time.h>
 
+#include "call/attempt.h"
 #include "call/credential/chain.h"
 #include "call/credential/keyring.h"
 #include "lib/ilist.h"
 #include "net/pump.h"
+#include "pg/alloc.h"
 #include "utils/memutils.h"
 
 #define REFRESH_AHEAD_S (15 * 60)
@@ -59,7 +61,6 @@ static void drop_credential(Entry *entry);
 static Need need_of(const Entry *entry);
 static bool refresh(Entry *entry, SmrtTarget *target, StringInfo said);
 static void store(Entry *entry, const SmrtCredential *found);
-static SmrtSpan copy(SmrtSpan text);
 static void wipe(void *keys);
 pg_noreturn static void no_credentials(const char *said);
 
@@ -203,8 +204,17 @@ refresh(Entry *entry, SmrtTarget *target, StringInfo said)
 		appendStringInfoString(said, " gave keys that have expired");
 		success = false;
 	}
+	if (success && !smrt_keys_fit(&found.keys))
+	{
+		appendStringInfoString(said, " gave keys that fit no header");
+		success = false;
+	}
+	/* Keys that were found are copies; after a failure they may be the target's. */
 	if (success)
+	{
 		store(entry, &found);
+		wipe(&found.keys);
+	}
 	MemoryContextSwitchTo(before);
 	MemoryContextDelete(scratch);
 	return success;
@@ -220,9 +230,9 @@ store(Entry *entry, const SmrtCredential *found)
 	MemoryContextCallback *on_delete = palloc0(sizeof(*on_delete));
 	SmrtKeys   *keys = palloc0(sizeof(SmrtKeys));
 
-	keys->access_key_id = copy(found->keys.access_key_id);
-	keys->secret_access_key = copy(found->keys.secret_access_key);
-	keys->session_token = copy(found->keys.session_token);
+	keys->access_key_id = smrt_span_copy(found->keys.access_key_id);
+	keys->secret_access_key = smrt_span_copy(found->keys.secret_access_key);
+	keys->session_token = smrt_span_copy(found->keys.session_token);
 	on_delete->func = wipe;
 	on_delete->arg = keys;
 	MemoryContextRegisterResetCallback(context, on_delete);
@@ -243,16 +253,11 @@ static void
 drop_credential(Entry *entry)
 {
 	if (entry->context != NULL)
+	{
 		MemoryContextDelete(entry->context);
+		smrt_attempt_forget_keys();
+	}
 	entry->context = NULL;
-}
-
-static SmrtSpan
-copy(SmrtSpan text)
-{
-	if (smrt_span_absent(text))
-		return text;
-	return smrt_span_of(pnstrdup(text.data, text.len), text.len);
 }
 
 static void

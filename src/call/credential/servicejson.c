@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "aws/digest.h"
 #include "aws/timestamp.h"
 #include "call/credential/credential.h"
 #include "pg/json.h"
@@ -56,5 +57,6 @@ smrt_credential_from_json(SmrtSpan json, const char *what,
 	credential->keys.secret_access_key = smrt_span(members[SECRET].value);
 	credential->keys.session_token = smrt_span(members[TOKEN].value);
 	credential->source = what;
+	smrt_cleanse((char *) json.data, json.len);
 	return SMRT_PROVISION_GIVEN;
 }

@@ -41,7 +41,6 @@ static SmrtProvision read_answer(const SmrtFetched *fetched,
 static SmrtProvision refusal(const SmrtFetched *fetched,
 							 const SmrtKeys *secrets, StringInfo why);
 static bool is_passing(const SmrtFetched *fetched);
-static SmrtSpan copy(SmrtSpan text);
 
 #define HEADER(n, v) ((SmrtHeader) {SMRT_LITERAL(n), (v)})
 
@@ -52,6 +51,11 @@ smrt_sts_assume_role(const SmrtTarget *target, const SmrtRole *role,
 {
 	SmrtBuf		form;
 
+	if (!smrt_keys_fit(&base->keys))
+	{
+		appendStringInfoString(why, "the keys to assume it with fit no header");
+		return SMRT_PROVISION_FAILED;
+	}
 	begin_form(&form, "AssumeRole", role);
 	add_field(&form, "ExternalId", smrt_span(role->external_id));
 	return ask(target, &form, &base->keys, credential, why);
@@ -86,6 +90,11 @@ ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *sign_with,
 
 	if (text == NULL)
 		return SMRT_PROVISION_FAILED;
+	if (!smrt_buf_ok(form))
+	{
+		appendStringInfoString(why, "the request to STS is too large");
+		return SMRT_PROVISION_FAILED;
+	}
 	headers[n++] = HEADER("Content-Type",
 						  smrt_span("application/x-www-form-urlencoded; charset=utf-8"));
 	headers[n++] = HEADER("Host", url.authority);
@@ -219,9 +228,9 @@ read_answer(const SmrtFetched *fetched, SmrtCredential *credential,
 		appendStringInfoString(why, "STS answered without keys that last");
 		return SMRT_PROVISION_FAILED;
 	}
-	credential->keys.access_key_id = copy(id);
-	credential->keys.secret_access_key = copy(secret);
-	credential->keys.session_token = copy(token);
+	credential->keys.access_key_id = smrt_span_copy(id);
+	credential->keys.secret_access_key = smrt_span_copy(secret);
+	credential->keys.session_token = smrt_span_copy(token);
 	credential->expires_at = expires_at;
 	credential->from_file = false;
 	credential->source = psprintf("%s, role assumed",
@@ -261,10 +270,4 @@ is_passing(const SmrtFetched *fetched)
 			smrt_span_equal(code, smrt_span(codes[i])))
 			return true;
 	return false;
-}
-
-static SmrtSpan
-copy(SmrtSpan text)
-{
-	return smrt_span_of(pnstrdup(text.data, text.len), text.len);
 }

@@ -3,7 +3,9 @@
  */
 #include "postgres.h"
 
+#include <pwd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "aws/digest.h"
 #include "aws/profilepath.h"
@@ -14,6 +16,7 @@
 /* A web identity token or a container's authorization. */
 #define MAX_TOKEN (64 * 1024)
 
+static const char *home(void);
 static SmrtProfileEnvironment environment(void);
 static bool read_profile_file(SmrtProfileFile file, SmrtSpan *text,
 							  StringInfo why);
@@ -143,13 +146,23 @@ smrt_surroundings_profile_path(SmrtProfileFile file)
 		path.len > 0 ? path.data : NULL;
 }
 
+/* Debian's service scripts start the server without HOME. */
+static const char *
+home(void)
+{
+	const char *folder = smrt_surroundings_env("HOME");
+	struct passwd *user = folder ? NULL : getpwuid(geteuid());
+
+	return user ? user->pw_dir : folder;
+}
+
 static SmrtProfileEnvironment
 environment(void)
 {
 	SmrtProfileEnvironment where = {
 		.config_file = smrt_span(smrt_surroundings_env("AWS_CONFIG_FILE")),
 		.credentials_file = smrt_span(smrt_surroundings_env("AWS_SHARED_CREDENTIALS_FILE")),
-		.home = smrt_span(smrt_surroundings_env("HOME")),
+		.home = smrt_span(home()),
 		.profile = smrt_span(smrt_surroundings_env("AWS_PROFILE")),
 		.default_profile = smrt_span(smrt_surroundings_env("AWS_DEFAULT_PROFILE")),
 	};
