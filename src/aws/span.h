@@ -61,7 +61,7 @@ smrt_span_equal_nocase(SmrtSpan a, SmrtSpan b)
 {
 	if (a.len != b.len)
 		return false;
-	/* Not strncasecmp(): it obeys the locale, and in Turkish I is no i. */
+	/* The C library compares by the locale, and in Turkish I is no i. */
 	for (size_t i = 0; i < a.len; i++)
 		if (smrt_ascii_lower(a.data[i]) != smrt_ascii_lower(b.data[i]))
 			return false;

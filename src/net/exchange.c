@@ -6,6 +6,7 @@
 
 #include <sys/time.h>
 
+#include "aws/digest.h"
 #include "net/pump.h"
 #include "net/transfer.h"
 
@@ -87,6 +88,9 @@ smrt_exchange_end(SmrtExchange *exchange)
 		return;
 	}
 	smrt_transfer_withdraw(transfer);
+	/* The session token stood there. */
+	if (transfer->lines.len > 0)
+		smrt_cleanse(transfer->lines.data, transfer->lines.len);
 	if (transfer->body.size > MAX_RESTING_BODY)
 		smrt_buf_free(&transfer->body);
 	dlist_push_head(&resting, &exchange->node);
@@ -161,8 +165,11 @@ smrt_transfer_expire(SmrtTransfer *transfer, bool connecting)
 		transfer->connect_by_ms = transfer->finish_by_ms;
 		return;
 	}
-	fail(transfer, connecting ? SMRT_FAULT_CONNECT_TIMEOUT : SMRT_FAULT_TIMEOUT,
-		 NULL);
+	if (connecting && transfer->refusal != NULL)
+		fail(transfer, SMRT_FAULT_ADDRESS, transfer->refusal);
+	else
+		fail(transfer, connecting ? SMRT_FAULT_CONNECT_TIMEOUT : SMRT_FAULT_TIMEOUT,
+			 NULL);
 }
 
 static void

@@ -337,15 +337,20 @@ static curl_socket_t
 on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	SmrtTransfer *transfer = userdata;
+	const char *refusal = smrt_address_refusal(&address->addr,
+											   transfer->addresses);
 	curl_socket_t fd;
 
 	transfer->resolving = false;
 	if (transfer->parked)
 		return CURL_SOCKET_BAD;
-	transfer->refusal = smrt_address_refusal(&address->addr,
-											 transfer->addresses);
-	if (transfer->refusal != NULL)
+	if (refusal != NULL)
+	{
+		/* At once: libcurl may wait long before it tries the next address. */
+		transfer->refusal = refusal;
+		transfer->connect_by_ms = 0;
 		return CURL_SOCKET_BAD;
+	}
 	if (!AcquireExternalFD())
 		return CURL_SOCKET_BAD;
 	fd = socket(address->family, address->socktype, address->protocol);

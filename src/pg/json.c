@@ -24,6 +24,7 @@ smrt_json_members(SmrtSpan text, SmrtJsonMember *members, int n_members)
 {
 	ReadState	state = {members, n_members};
 	MemoryContext context = CurrentMemoryContext;
+	MemoryContext scratch;
 	volatile bool parsed = false;
 
 	if (text.len == 0 || text.len > MaxAllocSize / 8 ||
@@ -33,27 +34,32 @@ smrt_json_members(SmrtSpan text, SmrtJsonMember *members, int n_members)
 	/*
 	 * The parser raises two errors by itself: over a character that the
 	 * database's encoding lacks, and when nesting exhausts the stack.  It holds
-	 * nothing but memory of this context then.
+	 * nothing but memory of the scratch context then.
 	 */
+	scratch = AllocSetContextCreate(context, "sagemaker_rt JSON",
+									ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(scratch);
 	PG_TRY();
 	{
 		parsed = parse(text, &state);
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(context);
+		MemoryContextSwitchTo(scratch);
 		if (geterrcode() != ERRCODE_UNTRANSLATABLE_CHARACTER &&
 			geterrcode() != ERRCODE_STATEMENT_TOO_COMPLEX)
 			PG_RE_THROW();
 		FlushErrorState();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(context);
 
-	if (parsed && state.object)
-		return true;
 	for (int i = 0; i < n_members; i++)
-		members[i].value = NULL;
-	return false;
+		if (members[i].value != NULL)
+			members[i].value = parsed && state.object ?
+				pstrdup(members[i].value) : NULL;
+	MemoryContextDelete(scratch);
+	return parsed && state.object;
 }
 
 static SmrtJsonVerdict

@@ -381,6 +381,12 @@ write_file('.aws/credentials', "[default]\n" . keys_of('AKIDDEFAULT'));
 finds_none($node, qr/^environment: no AWS_ACCESS_KEY_ID\nprofile: there is no profile "other"$/,
 	'a profile that AWS_PROFILE names and is missing ends the search');
 
+surround($node, { %region, AWS_DEFAULT_PROFILE => 'other', HOME => '/dev/null' });
+finds_none($node, qr/\nprofile: there is no profile "other"$/,
+	'so does one that AWS_DEFAULT_PROFILE names');
+surround($node, { %region, HOME => '/dev/null' });
+signs($node, $imds, 'a home that is no folder has no files');
+
 surround($node, { %region, AWS_ACCESS_KEY_ID => 'AKIDENVIRONMENT' },
 	{ '.aws/credentials' => $credentials });
 finds_none($node, qr/^environment: AWS_SECRET_ACCESS_KEY is missing$/,

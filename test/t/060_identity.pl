@@ -40,7 +40,6 @@ my $node;
 	$node = start_node('main', $emulator,
 		"sagemaker_rt.max_attempts = 1\nmax_parallel_workers = 8");
 }
-my $quoted_roles = join ', ', @roles;
 
 $node->safe_psql('postgres', qq{
 	CREATE ROLE alice LOGIN;
@@ -117,7 +116,6 @@ $node->safe_psql('postgres', qq{
 		WHERE length((sagemaker_invoke('echo', '', inference_id => id, server => server)).body) >= 0;
 		RETURN '';
 	END \$\$;
-	GRANT $quoted_roles TO CURRENT_USER;
 });
 
 # The same in the name of their owners.

@@ -16,8 +16,8 @@
 /* These services are asked rarely. */
 #define IDLE_TIMEOUT_S 5
 
-static bool attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched,
-					StringInfo why);
+static SmrtFaultKind attempt(const SmrtExchangeSpec *spec,
+							 SmrtFetched *fetched, StringInfo why);
 static void end_exchange(void *arg);
 static void sleep_ms(int64 ms);
 
@@ -42,6 +42,7 @@ smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
 	SmrtExchangeSpec spec = fetch->spec;
 	int			said = why->len;
 	bool		answered = false;
+	SmrtFaultKind failure;
 
 	spec.max_response = MAX_ANSWER;
 	spec.idle_timeout_s = IDLE_TIMEOUT_S;
@@ -51,7 +52,10 @@ smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
 			sleep_ms(fetch->pause_ms);
 		why->len = said;
 		why->data[said] = '\0';
-		answered = attempt(&spec, fetched, why);
+		failure = attempt(&spec, fetched, why);
+		answered = failure == SMRT_FAULT_NONE;
+		if (failure == SMRT_FAULT_ADDRESS)
+			break;
 		if (answered && fetched->status < 500 && fetched->status != 429 &&
 			(fetch->try_again == NULL || !fetch->try_again(fetched)))
 			break;
@@ -59,7 +63,7 @@ smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
 	return answered;
 }
 
-static bool
+static SmrtFaultKind
 attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched, StringInfo why)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
@@ -68,7 +72,7 @@ attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched, StringInfo why)
 	MemoryContextCallback *on_delete = MemoryContextAllocZero(context,
 															  sizeof(*on_delete));
 	SmrtExchange *exchange = smrt_exchange_start(spec);
-	bool		answered;
+	SmrtFaultKind failure;
 
 	on_delete->func = end_exchange;
 	on_delete->arg = exchange;
@@ -76,8 +80,8 @@ attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched, StringInfo why)
 	while (!exchange->done)
 		smrt_pump_run(spec->timeout_ms);
 
-	answered = exchange->failure == SMRT_FAULT_NONE;
-	if (answered)
+	failure = exchange->failure;
+	if (failure == SMRT_FAULT_NONE)
 	{
 		fetched->status = exchange->status;
 		fetched->body = exchange->body.len ? smrt_span_copy(exchange->body) :
@@ -89,7 +93,7 @@ attempt(const SmrtExchangeSpec *spec, SmrtFetched *fetched, StringInfo why)
 						 exchange->failure_text ? exchange->failure_text :
 						 "time ran out");
 	MemoryContextDelete(context);
-	return answered;
+	return failure;
 }
 
 static void

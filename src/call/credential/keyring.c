@@ -23,8 +23,12 @@
 
 #define REFRESH_AHEAD_S (15 * 60)
 
-/* After a refresh that failed, while the old keys live. */
-#define REFRESH_PAUSE_MS 5000
+/*
+ * After a refresh that failed, while the old keys live: that long, or longer
+ * when they live longer, since a service that hangs holds up a call each time.
+ */
+#define REFRESH_PAUSE_S 5
+#define REFRESHES_LEFT 15
 
 /* How old keys out of a file may be. */
 #define FILE_AGE_MS 1000
@@ -59,6 +63,7 @@ static Entry *find_entry(const SmrtTarget *target);
 static Entry *make_entry(const SmrtTarget *target);
 static void drop_credential(Entry *entry);
 static Need need_of(const Entry *entry);
+static int64 refresh_pause(const Entry *entry);
 static bool refresh(Entry *entry, SmrtTarget *target, StringInfo said);
 static void store(Entry *entry, const SmrtCredential *found);
 static void wipe(void *keys);
@@ -89,7 +94,7 @@ smrt_keyring_get(SmrtTarget *target)
 		ereport(DEBUG1,
 				(errmsg_internal("could not refresh AWS credentials: %s",
 								 said.data)));
-		entry->pause_until_ms = smrt_pump_now_ms() + REFRESH_PAUSE_MS;
+		entry->pause_until_ms = smrt_pump_now_ms() + 1000 * refresh_pause(entry);
 	}
 	pfree(said.data);
 	return &entry->credential.keys;
@@ -187,6 +192,14 @@ need_of(const Entry *entry)
 		return NEED_NOTHING;
 	return left <= Min(REFRESH_AHEAD_S, life / 4) ? NEED_IF_POSSIBLE :
 		NEED_NOTHING;
+}
+
+static int64
+refresh_pause(const Entry *entry)
+{
+	int64		left = entry->credential.expires_at - (int64) time(NULL);
+
+	return Max(REFRESH_PAUSE_S, left / REFRESHES_LEFT);
 }
 
 static bool

@@ -71,7 +71,8 @@ smrt_provide_profile(const SmrtTarget *target, SmrtCredential *credential,
 	{
 		appendStringInfo(why, "there is no profile \"%.*s\"", NAME(section));
 		provision = target->profile != NULL ||
-			smrt_surroundings_env("AWS_PROFILE") != NULL ?
+			smrt_surroundings_env("AWS_PROFILE") != NULL ||
+			smrt_surroundings_env("AWS_DEFAULT_PROFILE") != NULL ?
 			SMRT_PROVISION_FAILED : SMRT_PROVISION_NONE;
 	}
 	smrt_profiles_free(profiles);

@@ -128,7 +128,8 @@ read_profile_file(SmrtProfileFile file, SmrtSpan *text, StringInfo why)
 	struct stat status;
 
 	*text = smrt_span(NULL);
-	if (path == NULL || (stat(path, &status) != 0 && errno == ENOENT))
+	if (path == NULL || (stat(path, &status) != 0 &&
+						 (errno == ENOENT || errno == ENOTDIR)))
 		return true;
 	*text = smrt_surroundings_file(path, SMRT_PROFILES_MAX_TEXT, why);
 	return !smrt_span_absent(*text);
