@@ -172,6 +172,33 @@ COMMENT ON FOREIGN DATA WRAPPER sagemaker IS
 'servers say where SageMaker requests go, user mappings with whose keys';
 
 --
+-- A model is a function
+--
+
+CREATE FUNCTION @extschema@.sagemaker_call_handler()
+RETURNS language_handler
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_call_handler() IS
+'calls functions of language sagemaker';
+
+CREATE FUNCTION @extschema@.sagemaker_validator(function oid)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_validator(oid) IS
+'checks definitions of functions of language sagemaker';
+
+CREATE TRUSTED LANGUAGE sagemaker
+	HANDLER @extschema@.sagemaker_call_handler
+	VALIDATOR @extschema@.sagemaker_validator;
+
+COMMENT ON LANGUAGE sagemaker IS
+'a function''s body is a SageMaker endpoint''s name, or a JSON object of options';
+
+--
 -- What would happen
 --
 
@@ -212,6 +239,9 @@ COMMENT ON FUNCTION @extschema@.sagemaker_rt_version() IS
 
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_response) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_response) FROM PUBLIC;
+REVOKE ALL ON LANGUAGE sagemaker FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_call_handler() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_validator(oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;

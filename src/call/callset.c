@@ -137,6 +137,13 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	return &call->call;
 }
 
+void
+smrt_callset_start(SmrtCallSet *set)
+{
+	send_due(set);
+	smrt_pump_run(0);
+}
+
 SmrtCall *
 smrt_callset_wait(SmrtCallSet *set)
 {

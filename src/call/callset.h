@@ -34,6 +34,9 @@ extern void smrt_callset_delete(SmrtCallSet *set);
 extern SmrtCall *smrt_callset_submit(SmrtCallSet *set,
 									 const SmrtRequest *request);
 
+/* Sends what is waiting to be sent, without waiting for anything. */
+extern void smrt_callset_start(SmrtCallSet *set);
+
 /*
  * Waits until any call of the set is finished and hands it out; NULL when there
  * is none left.  Interruptible.

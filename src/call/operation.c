@@ -79,6 +79,12 @@ static bool check_name(SmrtSpan value, SmrtError *error);
 static bool check_extra(const SmrtHeader *header, SmrtError *error);
 static bool alphanumeric(char c);
 
+const char *
+smrt_member_name(SmrtMember member)
+{
+	return members[member].name;
+}
+
 SmrtSpan
 smrt_member_header(SmrtMember member)
 {

@@ -46,7 +46,8 @@ extern bool smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 /* The same as an error: 22023, with the argument's name. */
 extern void smrt_request_require(const SmrtRequest *request);
 
-/* The header that a member travels under. */
+/* The SQL name of a member, and the header that a member travels under. */
+extern const char *smrt_member_name(SmrtMember member);
 extern SmrtSpan smrt_member_header(SmrtMember member);
 
 #endif							/* SMRT_CALL_OPERATION_H */

@@ -6,7 +6,9 @@
 #define SMRT_PG_COMPAT_H
 
 #include "catalog/pg_foreign_server.h"
+#include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
+#include "nodes/plannodes.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
@@ -135,6 +137,28 @@ smrt_server_aclcheck(Oid server, Oid user)
 	return object_aclcheck(ForeignServerRelationId, server, user, ACL_USAGE);
 #else
 	return pg_foreign_server_aclcheck(server, user, ACL_USAGE);
+#endif
+}
+
+/* EXECUTE on a function. */
+static inline AclResult
+smrt_function_aclcheck(Oid function, Oid user)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, user, ACL_EXECUTE);
+#else
+	return pg_proc_aclcheck(function, user, ACL_EXECUTE);
+#endif
+}
+
+/* The plans below a ModifyTable, where they are a list; NULL: a lefttree. */
+static inline List **
+smrt_modify_plans(Plan *node)
+{
+#if PG_VERSION_NUM >= 140000
+	return NULL;
+#else
+	return &((ModifyTable *) node)->plans;
 #endif
 }
 

@@ -80,13 +80,21 @@ static SmrtSpan blot_out(SmrtSpan text, SmrtSpan secret);
 void
 smrt_report_fault(const SmrtFault *fault, const SmrtReport *report)
 {
+	smrt_report_fault_at(ERROR, fault, report);
+	pg_unreachable();
+}
+
+void
+smrt_report_fault_at(int level, const SmrtFault *fault,
+					 const SmrtReport *report)
+{
 	const FaultRow *row = &rows[fault->kind];
 	const char *hint = row->hint;
 
 	if (fault->kind == SMRT_FAULT_TIMEOUT && report->ended_by != NULL &&
 		strcmp(report->ended_by, SMRT_ENDED_BY_TOTAL_TIMEOUT) == 0)
 		hint = "Raise total_timeout, or send less in one request.";
-	ereport(ERROR,
+	ereport(level,
 			(errcode(row->sqlstate),
 			 errmsg_internal("%s", message(fault, report)),
 			 errdetail_internal("%s", detail(fault, report)),

@@ -41,7 +41,10 @@ typedef struct SmrtReport
  */
 extern void smrt_report_blot(SmrtFault *fault, const SmrtKeys *keys);
 
-/* Raises the error. */
+/* Raises the error, or, at a lower level, reports and returns. */
+extern void smrt_report_fault_at(int level, const SmrtFault *fault,
+								 const SmrtReport *report);
+
 pg_noreturn extern void smrt_report_fault(const SmrtFault *fault,
 										  const SmrtReport *report);
 

@@ -1,0 +1,266 @@
+/*
+ * Splitting answers.  Row order is the only link between a row and its
+ * prediction, so the counts must agree: nothing is guessed.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "model/answer.h"
+#include "model/csv.h"
+#include "pg/json.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/jsonpath.h"
+
+typedef enum Layout
+{
+	LAYOUT_CSV,
+	LAYOUT_JSON,
+	LAYOUT_LINES
+} Layout;
+
+typedef struct TypeRow
+{
+	SmrtSpan	content_type;	/* without parameters */
+	Layout		layout;
+} TypeRow;
+
+static const TypeRow types[] = {
+	{SMRT_LITERAL("text/csv"), LAYOUT_CSV},
+	{SMRT_LITERAL("application/json"), LAYOUT_JSON},
+	{SMRT_LITERAL("application/jsonlines"), LAYOUT_LINES},
+	{SMRT_LITERAL("application/x-ndjson"), LAYOUT_LINES},
+};
+
+/* Where containers put the list, the likeliest first. */
+static const char *const list_names[] = {"predictions", "outputs", "scores",
+"projections"};
+
+static Layout layout_of(const SmrtModel *model, SmrtSpan content_type);
+static bool split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
+					  SmrtAnswer *answer, SmrtError *error);
+static bool split_one_line(SmrtSpan line, int n_rows, SmrtAnswer *answer);
+static bool split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
+					   SmrtAnswer *answer, SmrtError *error);
+static bool split_lines(SmrtSpan body, int n_rows, SmrtAnswer *answer,
+						SmrtError *error);
+static JsonbContainer *find_list(const SmrtModel *model, Jsonb *body);
+static JsonbContainer *as_array(JsonbValue *value);
+static SmrtSpan item_text(JsonbContainer *list, int i);
+static bool wrong_count(int n_rows, int n, SmrtError *error);
+
+bool
+smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
+				  int n_rows, SmrtAnswer *answer, SmrtError *error)
+{
+	Layout		layout = layout_of(model, response->content_type);
+	SmrtSpan	body = response->body;
+	char	   *converted;
+
+	answer->json = layout != LAYOUT_CSV;
+	answer->n_pieces = 0;
+	answer->pieces = palloc(n_rows * sizeof(SmrtSpan));
+	if (!pg_verify_mbstr(PG_UTF8, body.data, body.len, true))
+		return smrt_error_set(error, "the answer is not UTF-8");
+	converted = pg_any_to_server(body.data, body.len, PG_UTF8);
+	if (converted != body.data)
+		body = smrt_span(converted);
+	switch (layout)
+	{
+		case LAYOUT_CSV:
+			return split_csv(model, body, n_rows, answer, error);
+		case LAYOUT_JSON:
+			return split_json(model, body, n_rows, answer, error);
+		case LAYOUT_LINES:
+			return split_lines(body, n_rows, answer, error);
+	}
+	return false;
+}
+
+/* By what came back; where that says nothing, by what was asked for. */
+static Layout
+layout_of(const SmrtModel *model, SmrtSpan content_type)
+{
+	SmrtSpan	type = content_type;
+	const char *end = type.len ? memchr(type.data, ';', type.len) : NULL;
+
+	if (end != NULL)
+		type.len = end - type.data;
+	while (type.len > 0 && type.data[type.len - 1] == ' ')
+		type.len--;
+	for (int i = 0; i < lengthof(types); i++)
+		if (smrt_span_equal_nocase(types[i].content_type, type))
+			return types[i].layout;
+	if (!smrt_model_rows_are_json(model))
+		return LAYOUT_CSV;
+	return model->format == SMRT_FORMAT_JSONLINES ? LAYOUT_LINES : LAYOUT_JSON;
+}
+
+static bool
+split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
+		  SmrtAnswer *answer, SmrtError *error)
+{
+	SmrtSpan	rest = body;
+	SmrtSpan	record;
+	int			n = 0;
+
+	while (smrt_csv_record(&rest, &record))
+	{
+		if (n < n_rows)
+			answer->pieces[n] = record;
+		n++;
+	}
+	answer->n_pieces = Min(n, n_rows);
+	if (n == n_rows)
+		return true;
+	/* Older XGBoost images write all predictions on one line. */
+	if (n == 1 && model->n_columns == 1 &&
+		model->columns[0].kind == SMRT_RESULT_SCALAR &&
+		split_one_line(answer->pieces[0], n_rows, answer))
+		return true;
+	return wrong_count(n_rows, n, error);
+}
+
+static bool
+split_one_line(SmrtSpan line, int n_rows, SmrtAnswer *answer)
+{
+	bool		more = true;
+	int			n = 0;
+
+	while (more)
+	{
+		SmrtSpan	field = smrt_csv_field(&line, &more);
+
+		if (n < n_rows)
+			answer->pieces[n] = field;
+		n++;
+	}
+	answer->n_pieces = Min(n, n_rows);
+	return n == n_rows;
+}
+
+static bool
+split_lines(SmrtSpan body, int n_rows, SmrtAnswer *answer, SmrtError *error)
+{
+	const char *line = body.data;
+	const char *end = body.data + body.len;
+	int			n = 0;
+
+	while (line < end)
+	{
+		const char *eol = memchr(line, '\n', end - line);
+		SmrtSpan	piece = smrt_span_of(line, (eol ? eol : end) - line);
+
+		line = eol ? eol + 1 : end;
+		while (piece.len > 0 && strchr(" \t\r,", piece.data[piece.len - 1]))
+			piece.len--;
+		if (piece.len == 0)
+			continue;
+		if (n < n_rows)
+			answer->pieces[n] = piece;
+		n++;
+	}
+	answer->n_pieces = Min(n, n_rows);
+	return n == n_rows || wrong_count(n_rows, n, error);
+}
+
+static bool
+split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
+		   SmrtAnswer *answer, SmrtError *error)
+{
+	char	   *problem = smrt_json_problem(body);
+	JsonbContainer *list;
+	Jsonb	   *jsonb;
+
+	if (problem != NULL)
+		return smrt_error_set(error, "the answer is not JSON: %s", problem);
+	jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											   CStringGetDatum(pnstrdup(body.data, body.len))));
+	/* One row that was sent alone is answered by one value. */
+	if (model->format == SMRT_FORMAT_SINGLE && model->predictions == NULL)
+	{
+		answer->pieces[0] = smrt_span(JsonbToCString(NULL, &jsonb->root,
+													 VARSIZE(jsonb)));
+		answer->n_pieces = 1;
+		return true;
+	}
+	list = find_list(model, jsonb);
+	if (list == NULL)
+		return smrt_error_set(error, "the answer has no list of predictions");
+	if (JsonContainerSize(list) != n_rows)
+		return wrong_count(n_rows, JsonContainerSize(list), error);
+	for (int i = 0; i < n_rows; i++)
+		answer->pieces[i] = item_text(list, i);
+	answer->n_pieces = n_rows;
+	return true;
+}
+
+static JsonbContainer *
+find_list(const SmrtModel *model, Jsonb *body)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbContainer *only = NULL;
+	JsonbValue	value;
+	int			n_lists = 0;
+
+	if (model->predictions != NULL)
+	{
+		Datum		path = DirectFunctionCall1(jsonpath_in,
+											   CStringGetDatum(model->predictions));
+		Datum		list = DirectFunctionCall4(jsonb_path_query_array,
+											   JsonbPGetDatum(body), path,
+											   DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")),
+											   BoolGetDatum(true));
+
+		return &DatumGetJsonbP(list)->root;
+	}
+	if (JB_ROOT_IS_ARRAY(body) && !JB_ROOT_IS_SCALAR(body))
+		return &body->root;
+	if (!JB_ROOT_IS_OBJECT(body))
+		return NULL;
+	for (int i = 0; i < lengthof(list_names); i++)
+	{
+		JsonbValue *named = getKeyJsonValueFromContainer(&body->root,
+														 list_names[i],
+														 strlen(list_names[i]),
+														 NULL);
+
+		if (named != NULL && as_array(named) != NULL)
+			return as_array(named);
+	}
+	iterator = JsonbIteratorInit(&body->root);
+	(void) JsonbIteratorNext(&iterator, &value, false);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+		if (token == WJB_VALUE && as_array(&value) != NULL)
+		{
+			only = as_array(&value);
+			n_lists++;
+		}
+	return n_lists == 1 ? only : NULL;
+}
+
+static JsonbContainer *
+as_array(JsonbValue *value)
+{
+	return value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data) ?
+		value->val.binary.data : NULL;
+}
+
+static SmrtSpan
+item_text(JsonbContainer *list, int i)
+{
+	JsonbValue *item = getIthJsonbValueFromContainer(list, i);
+	Jsonb	   *jsonb = JsonbValueToJsonb(item);
+
+	return smrt_span(JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb)));
+}
+
+static bool
+wrong_count(int n_rows, int n, SmrtError *error)
+{
+	return smrt_error_set(error, "%d rows were sent, %d predictions came back",
+						  n_rows, n);
+}

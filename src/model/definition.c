@@ -1,0 +1,282 @@
+/*
+ * Options of model functions, as a table.
+ */
+#include "postgres.h"
+
+#include "aws/error.h"
+#include "catalog/pg_type.h"
+#include "model/definition.h"
+#include "nodes/makefuncs.h"
+#include "nodes/pg_list.h"
+#include "pg/compat.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/jsonpath.h"
+
+typedef enum Kind
+{
+	KIND_TEXT,
+	KIND_BOOLEAN,
+	KIND_NUMBER,				/* with a unit, between min and max */
+	KIND_WORD,					/* one of a list, its number is stored */
+	KIND_OBJECT,				/* JSON, stored as text without its braces */
+	KIND_PATH					/* a jsonpath */
+} Kind;
+
+typedef struct OptionRow
+{
+	const char *name;
+	Kind		kind;
+	size_t		field;			/* in SmrtModel */
+	int			min;
+	int			max;
+	int			unit;
+	const char *const *words;	/* ended by NULL */
+} OptionRow;
+
+static const char *const format_words[] = {
+	[SMRT_FORMAT_CSV] = "csv",
+	[SMRT_FORMAT_INSTANCES] = "instances",
+	[SMRT_FORMAT_ARRAY] = "array",
+	[SMRT_FORMAT_JSONLINES] = "jsonlines",
+	[SMRT_FORMAT_INPUTS] = "inputs",
+	[SMRT_FORMAT_SINGLE] = "single",
+	[SMRT_FORMAT_COUNT] = NULL,
+};
+
+static const char *const on_error_words[] = {
+	[SMRT_ON_ERROR_ERROR] = "error",
+	[SMRT_ON_ERROR_NULL] = "null",
+	[SMRT_ON_ERROR_WARNING] = "warning",
+	[SMRT_ON_ERROR_COUNT] = NULL,
+};
+
+static const char *const nulls_words[] = {
+	[SMRT_NULLS_DEFAULT] = "default",
+	[SMRT_NULLS_NAN] = "nan",
+	[SMRT_NULLS_SKIP] = "skip",
+	[SMRT_NULLS_ERROR] = "error",
+	[SMRT_NULLS_COUNT] = NULL,
+};
+
+#define FIELD(f) offsetof(SmrtModel, f)
+
+static const OptionRow rows[] = {
+	{"endpoint", KIND_TEXT, FIELD(endpoint)},
+	{"server", KIND_TEXT, FIELD(server)},
+	{"format", KIND_WORD, FIELD(format), 0, 0, 0, format_words},
+	{"header", KIND_BOOLEAN, FIELD(header)},
+	{"predictions", KIND_PATH, FIELD(predictions)},
+	{"constant", KIND_OBJECT, FIELD(constant)},
+	{"nulls", KIND_WORD, FIELD(nulls), 0, 0, 0, nulls_words},
+	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, on_error_words},
+	{"deterministic", KIND_BOOLEAN, FIELD(deterministic)},
+	{"max_rows", KIND_NUMBER, FIELD(max_rows), 1, 1000000, 0},
+	{"max_bytes", KIND_NUMBER, FIELD(max_bytes), 1, 100 * 1024 * 1024, GUC_UNIT_BYTE},
+	{"concurrency", KIND_NUMBER, FIELD(concurrency), 1, 256, 0},
+};
+
+static void read_object(Jsonb *object, SmrtModel *model);
+static void read_option(const char *name, JsonbValue *value, SmrtModel *model);
+static void store(const OptionRow *row, JsonbValue *value, SmrtModel *model);
+static void store_word(const OptionRow *row, const char *text, int *field);
+static bool read_member(const char *name, const char *text, SmrtModel *model);
+static bool read_limit(const char *name, const char *text, SmrtModel *model);
+static char *text_of(const JsonbValue *value);
+pg_noreturn static void not_valid(const char *name, const char *why);
+pg_noreturn static void unknown_option(const char *name);
+
+void
+smrt_definition_read(const char *body, SmrtModel *model)
+{
+	const char *begin = body + strspn(body, " \t\r\n");
+
+	if (*begin == '{')
+		read_object(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+													   CStringGetDatum(body))),
+					model);
+	else
+		model->endpoint = pnstrdup(begin, strcspn(begin, " \t\r\n"));
+	if (model->endpoint == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"endpoint\" is missing")));
+}
+
+static void
+read_object(Jsonb *object, SmrtModel *model)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&object->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+
+	while ((token = JsonbIteratorNext(&iterator, &value,
+									  name != NULL)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			read_option(name, &value, model);
+	}
+}
+
+static void
+read_option(const char *name, JsonbValue *value, SmrtModel *model)
+{
+	char	   *text = text_of(value);
+
+	for (int i = 0; i < lengthof(rows); i++)
+		if (strcmp(rows[i].name, name) == 0)
+		{
+			store(&rows[i], value, model);
+			return;
+		}
+	if (text != NULL &&
+		(read_member(name, text, model) || read_limit(name, text, model)))
+		return;
+	unknown_option(name);
+}
+
+static void
+store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
+{
+	void	   *field = (char *) model + row->field;
+	char	   *text = text_of(value);
+	const char *hint = NULL;
+	int			number;
+
+	if (row->kind == KIND_OBJECT)
+	{
+		if (value->type != jbvBinary ||
+			!JsonContainerIsObject(value->val.binary.data))
+			not_valid(row->name, "it must be a JSON object");
+		text = JsonbToCString(NULL, value->val.binary.data,
+							  value->val.binary.len);
+		text[strlen(text) - 1] = '\0';
+		*(const char **) field = text + 1;
+		return;
+	}
+	if (text == NULL)
+		not_valid(row->name, "it must be a string, a number or a Boolean");
+	switch (row->kind)
+	{
+		case KIND_TEXT:
+			if (text[0] == '\0')
+				not_valid(row->name, "it is empty");
+			*(const char **) field = text;
+			break;
+		case KIND_PATH:
+			/* An error of jsonpath's own says where it is wrong. */
+			(void) DirectFunctionCall1(jsonpath_in, CStringGetDatum(text));
+			*(const char **) field = text;
+			break;
+		case KIND_BOOLEAN:
+			if (!parse_bool(text, (bool *) field))
+				not_valid(row->name, "it must be true or false");
+			break;
+		case KIND_NUMBER:
+			if (!parse_int(text, &number, row->unit, &hint) ||
+				number < row->min || number > row->max)
+				not_valid(row->name, psprintf("it must be between %d and %d",
+											  row->min, row->max));
+			*(int *) field = number;
+			break;
+		case KIND_WORD:
+			store_word(row, text, field);
+			break;
+		case KIND_OBJECT:
+			break;
+	}
+}
+
+static void
+store_word(const OptionRow *row, const char *text, int *field)
+{
+	StringInfoData all;
+
+	initStringInfo(&all);
+	for (int i = 0; row->words[i] != NULL; i++)
+	{
+		if (strcmp(row->words[i], text) == 0)
+		{
+			*field = i;
+			return;
+		}
+		appendStringInfo(&all, "%s%s", i > 0 ? ", " : "", row->words[i]);
+	}
+	not_valid(row->name, psprintf("it must be one of %s", all.data));
+}
+
+static bool
+read_member(const char *name, const char *text, SmrtModel *model)
+{
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+		if (strcmp(smrt_member_name(i), name) == 0)
+		{
+			model->members[i] = text;
+			return true;
+		}
+	return false;
+}
+
+static bool
+read_limit(const char *name, const char *text, SmrtModel *model)
+{
+	SmrtLimits	scratch;
+	SmrtError	error;
+	bool		known;
+
+	if (smrt_limits_set(&scratch, name, text, &known, &error))
+		model->limits = lappend(model->limits,
+								makeDefElem(pstrdup(name),
+											(Node *) makeString(pstrdup(text)),
+											-1));
+	else if (known)
+		not_valid(name, error.text);
+	return known;
+}
+
+/* NULL for null and for what has parts. */
+static char *
+text_of(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
+}
+
+static void
+not_valid(const char *name, const char *why)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("option \"%s\" is not valid: %s", name, why)));
+}
+
+static void
+unknown_option(const char *name)
+{
+	StringInfoData all;
+
+	initStringInfo(&all);
+	for (int i = 0; i < lengthof(rows); i++)
+		appendStringInfo(&all, "%s, ", rows[i].name);
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+		appendStringInfo(&all, "%s, ", smrt_member_name(i));
+	for (int i = 0; smrt_limit_name(i) != NULL; i++)
+		appendStringInfo(&all, "%s%s", i > 0 ? ", " : "", smrt_limit_name(i));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no option \"%s\"", name),
+			 errhint("Options are: %s.", all.data)));
+}

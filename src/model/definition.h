@@ -1,0 +1,15 @@
+/*
+ * The body of a model function: an endpoint's name, or a JSON object of options.
+ */
+#ifndef SMRT_MODEL_DEFINITION_H
+#define SMRT_MODEL_DEFINITION_H
+
+#include "model/model.h"
+
+/*
+ * Fills in what the body says, on top of the defaults that are there.  Raises
+ * 22023 with the option's name for what it does not know or cannot read.
+ */
+extern void smrt_definition_read(const char *body, SmrtModel *model);
+
+#endif							/* SMRT_MODEL_DEFINITION_H */

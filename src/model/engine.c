@@ -1,0 +1,389 @@
+/*
+ * The engine.  A batch's life:
+ *
+ *     open --full, or no more rows--> in flight --answer--> done --last row
+ *                                                     handed out--> gone
+ *
+ * Batches stand in one list in row order.  Memory is bounded by the requests in
+ * flight times the bytes of one, since the reader is fed before the next row is
+ * taken in.
+ */
+#include "postgres.h"
+
+#include "call/callset.h"
+#include "model/engine.h"
+#include "model/row.h"
+#include "nodes/parsenodes.h"
+#include "pg/alloc.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+/* How much of an answer that does not fit is shown. */
+#define SHOWN_BYTES 200
+
+typedef struct Batch
+{
+	dlist_node	node;
+	MemoryContext context;		/* all of this is in it */
+	SmrtBuf		body;
+	size_t		row_begin;		/* where the row being written began */
+	int			n_sent;			/* rows that are in the body */
+	int			n_rows;			/* with those that are skipped */
+	int			skipped_size;
+	bool	   *skipped;		/* by row */
+	SmrtCall   *call;			/* in flight or done; NULL: nothing to send */
+	bool		done;
+	bool		fits;			/* the answer is split */
+	SmrtAnswer	answer;
+	SmrtError	error;			/* why it does not fit */
+	int			next_row;
+	int			next_piece;
+} Batch;
+
+typedef struct Frame
+{
+	const char *begin;			/* of the body */
+	const char *between;		/* two rows */
+	const char *end;
+} Frame;
+
+static const Frame frames[] = {
+	[SMRT_FORMAT_CSV] = {"", "\n", "\n"},
+	[SMRT_FORMAT_INSTANCES] = {"{\"instances\":[", ",", "]"},
+	[SMRT_FORMAT_ARRAY] = {"[", ",", "]"},
+	[SMRT_FORMAT_JSONLINES] = {"", "\n", "\n"},
+	[SMRT_FORMAT_INPUTS] = {"{\"inputs\":[", ",", "]"},
+	[SMRT_FORMAT_SINGLE] = {"", "", ""},
+};
+
+StaticAssertDecl(lengthof(frames) == SMRT_FORMAT_COUNT,
+				 "every format needs a frame");
+
+struct SmrtEngine
+{
+	MemoryContext context;
+	const SmrtModel *model;
+	SmrtCallSet *set;
+	SmrtRequest request;		/* the same for all but the body */
+	int			max_rows;
+	int			n_in_flight;
+	dlist_head	batches;		/* in row order; the last may be open */
+	Batch	   *open;
+	Batch	   *spent;			/* its last outcome may still be looked at */
+};
+
+static void fill_request(SmrtEngine *engine);
+static void apply_limits(const SmrtModel *model, SmrtLimits *limits);
+static Batch *open_batch(SmrtEngine *engine);
+static void split_off_last_row(SmrtEngine *engine);
+static void add_row(Batch *batch, bool skip);
+static void close_batch(SmrtEngine *engine);
+static size_t end_len(const SmrtEngine *engine);
+static void wait_for_one(SmrtEngine *engine);
+static void settle(SmrtEngine *engine, SmrtCall *call);
+static void drop_batch(SmrtEngine *engine, Batch *batch);
+static void fill_outcome(Batch *batch, SmrtOutcome *outcome);
+
+SmrtEngine *
+smrt_engine_create(const SmrtModel *model)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "sagemaker_rt engine",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	SmrtTarget *target = smrt_target_get(model->server);
+	SmrtLimits	limits = target->limits;
+	SmrtEngine *engine = palloc0(sizeof(SmrtEngine));
+
+	apply_limits(model, &limits);
+	engine->context = context;
+	engine->model = model;
+	engine->max_rows = model->format == SMRT_FORMAT_SINGLE ? 1 : model->max_rows;
+	engine->set = smrt_callset_create(target, &limits);
+	dlist_init(&engine->batches);
+	fill_request(engine);
+	MemoryContextSwitchTo(before);
+	return engine;
+}
+
+void
+smrt_engine_delete(SmrtEngine *engine)
+{
+	MemoryContextDelete(engine->context);
+}
+
+static void
+fill_request(SmrtEngine *engine)
+{
+	const SmrtModel *model = engine->model;
+	SmrtRequest *request = &engine->request;
+
+	request->endpoint = smrt_span(model->endpoint);
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+		request->members[i] = smrt_span(model->members[i]);
+	if (model->members[SMRT_MEMBER_CONTENT_TYPE] == NULL)
+		request->members[SMRT_MEMBER_CONTENT_TYPE] =
+			smrt_span(smrt_model_content_type(model));
+	if (model->members[SMRT_MEMBER_ACCEPT] == NULL)
+		request->members[SMRT_MEMBER_ACCEPT] =
+			smrt_span(smrt_model_accept(model));
+	smrt_request_require(request);
+}
+
+/* The validator has seen them. */
+static void
+apply_limits(const SmrtModel *model, SmrtLimits *limits)
+{
+	ListCell   *cell;
+
+	foreach(cell, model->limits)
+	{
+		DefElem    *limit = lfirst(cell);
+		SmrtError	error;
+		bool		known;
+
+		(void) smrt_limits_set(limits, limit->defname, strVal(limit->arg),
+							   &known, &error);
+	}
+}
+
+SmrtBuf *
+smrt_engine_begin_row(SmrtEngine *engine)
+{
+	Batch	   *batch = engine->open ? engine->open : open_batch(engine);
+
+	batch->row_begin = batch->body.len;
+	if (batch->n_sent > 0)
+		smrt_buf_append_string(&batch->body,
+							   frames[engine->model->format].between);
+	return &batch->body;
+}
+
+void
+smrt_engine_end_row(SmrtEngine *engine, bool skip)
+{
+	Batch	   *batch = engine->open;
+
+	if (skip)
+		batch->body.len = batch->row_begin;
+	else if (batch->body.len + end_len(engine) > engine->model->max_bytes ||
+			 !smrt_buf_ok(&batch->body))
+		split_off_last_row(engine);
+	add_row(engine->open, skip);
+	if (engine->open->n_sent >= engine->max_rows)
+		close_batch(engine);
+}
+
+void
+smrt_engine_finish(SmrtEngine *engine)
+{
+	if (engine->open != NULL)
+		close_batch(engine);
+}
+
+bool
+smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
+{
+	Batch	   *batch;
+
+	if (engine->spent != NULL)
+		drop_batch(engine, engine->spent);
+	engine->spent = NULL;
+	if (dlist_is_empty(&engine->batches))
+		return false;
+	batch = dlist_container(Batch, node, dlist_head_node(&engine->batches));
+	if (batch == engine->open)
+		return false;
+	while (wait && !batch->done)
+		wait_for_one(engine);
+	if (!batch->done)
+		return false;
+	fill_outcome(batch, outcome);
+	if (++batch->next_row == batch->n_rows)
+		engine->spent = batch;
+	return true;
+}
+
+static void
+fill_outcome(Batch *batch, SmrtOutcome *outcome)
+{
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->skipped = batch->skipped[batch->next_row];
+	if (outcome->skipped)
+		return;
+	outcome->row = batch->next_piece++;
+	outcome->report = &batch->call->report;
+	if (batch->call->reply.fault.kind != SMRT_FAULT_NONE)
+	{
+		outcome->fault = &batch->call->reply.fault;
+		return;
+	}
+	outcome->answer = batch->call->reply.response.body;
+	outcome->answer.len = Min(outcome->answer.len, SHOWN_BYTES);
+	outcome->request_id = batch->call->reply.response.request_id;
+	if (batch->fits)
+	{
+		outcome->json = batch->answer.json;
+		outcome->piece = batch->answer.pieces[outcome->row];
+	}
+	else
+		outcome->problem = batch->error.text;
+}
+
+static Batch *
+open_batch(SmrtEngine *engine)
+{
+	const SmrtModel *model = engine->model;
+	MemoryContext context = AllocSetContextCreate(engine->context,
+												  "sagemaker_rt batch",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	Batch	   *batch = palloc0(sizeof(Batch));
+
+	batch->context = context;
+	batch->skipped_size = 16;
+	batch->skipped = palloc(batch->skipped_size * sizeof(bool));
+	/* One row may be larger than a request before it is refused. */
+	smrt_buf_init(&batch->body, &smrt_alloc_palloc, MaxAllocSize - 1);
+	smrt_buf_append_string(&batch->body, frames[model->format].begin);
+	if (model->header)
+	{
+		smrt_row_write_header(model, &batch->body);
+		smrt_buf_append_char(&batch->body, '\n');
+	}
+	MemoryContextSwitchTo(before);
+	dlist_push_tail(&engine->batches, &batch->node);
+	engine->open = batch;
+	return batch;
+}
+
+/* The row just written is one too many: it begins a request of its own. */
+static void
+split_off_last_row(SmrtEngine *engine)
+{
+	Batch	   *full = engine->open;
+	size_t		begin = full->row_begin;
+	SmrtSpan	row;
+
+	if (full->n_sent > 0)
+	{
+		begin += strlen(frames[engine->model->format].between);
+		row = smrt_span_of(full->body.data + begin, full->body.len - begin);
+		engine->open = NULL;
+		smrt_buf_append_span(smrt_engine_begin_row(engine), row);
+		full->body.len = full->row_begin;
+		{
+			Batch	   *next = engine->open;
+
+			engine->open = full;
+			close_batch(engine);
+			engine->open = next;
+		}
+	}
+	if (engine->open->body.len + end_len(engine) > engine->model->max_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model %s: a row alone is larger than a request may be",
+						engine->model->name),
+				 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
+						   engine->open->body.len + end_len(engine),
+						   engine->model->max_bytes)));
+}
+
+static void
+add_row(Batch *batch, bool skip)
+{
+	if (batch->n_rows == batch->skipped_size)
+	{
+		batch->skipped_size *= 2;
+		batch->skipped = repalloc(batch->skipped,
+								  batch->skipped_size * sizeof(bool));
+	}
+	batch->skipped[batch->n_rows++] = skip;
+	batch->n_sent += !skip;
+}
+
+static size_t
+end_len(const SmrtEngine *engine)
+{
+	const SmrtModel *model = engine->model;
+
+	return strlen(frames[model->format].end) +
+		(model->constant ? strlen(model->constant) + 2 : 1);
+}
+
+static void
+close_batch(SmrtEngine *engine)
+{
+	const SmrtModel *model = engine->model;
+	Batch	   *batch = engine->open;
+	SmrtRequest request = engine->request;
+
+	engine->open = NULL;
+	if (batch->n_sent == 0)
+	{
+		batch->done = true;
+		return;
+	}
+	smrt_buf_append_string(&batch->body, frames[model->format].end);
+	if (model->format == SMRT_FORMAT_INSTANCES ||
+		model->format == SMRT_FORMAT_INPUTS)
+	{
+		if (model->constant != NULL && model->constant[0] != '\0')
+		{
+			smrt_buf_append_char(&batch->body, ',');
+			smrt_buf_append_string(&batch->body, model->constant);
+		}
+		smrt_buf_append_char(&batch->body, '}');
+	}
+	while (engine->n_in_flight >= model->concurrency)
+		wait_for_one(engine);
+	request.body = smrt_buf_span(&batch->body);
+	batch->call = smrt_callset_submit(engine->set, &request);
+	engine->n_in_flight++;
+	smrt_callset_start(engine->set);
+}
+
+static void
+wait_for_one(SmrtEngine *engine)
+{
+	SmrtCall   *call = smrt_callset_wait(engine->set);
+
+	if (call == NULL)
+		elog(ERROR, "no call is in flight");
+	settle(engine, call);
+}
+
+static void
+settle(SmrtEngine *engine, SmrtCall *call)
+{
+	dlist_iter	iter;
+
+	engine->n_in_flight--;
+	dlist_foreach(iter, &engine->batches)
+	{
+		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+		MemoryContext before;
+
+		if (batch->call != call)
+			continue;
+		batch->done = true;
+		if (call->reply.fault.kind != SMRT_FAULT_NONE)
+			return;
+		before = MemoryContextSwitchTo(batch->context);
+		batch->fits = smrt_answer_split(engine->model, &call->reply.response,
+										batch->n_sent, &batch->answer,
+										&batch->error);
+		MemoryContextSwitchTo(before);
+		return;
+	}
+}
+
+static void
+drop_batch(SmrtEngine *engine, Batch *batch)
+{
+	dlist_delete(&batch->node);
+	if (batch->call != NULL)
+		smrt_call_release(batch->call);
+	MemoryContextDelete(batch->context);
+}

@@ -1,0 +1,61 @@
+/*
+ * The batching engine: rows go in as bytes, requests are packed and kept in
+ * flight, and what each row got comes out in row order.  It knows no type and no
+ * catalog.
+ *
+ *     while (there are rows)
+ *     {
+ *         body = smrt_engine_begin_row(engine);
+ *         write the row into body;
+ *         smrt_engine_end_row(engine);
+ *         while (smrt_engine_next(engine, false, &outcome)) use it;
+ *     }
+ *     smrt_engine_finish(engine);
+ *     while (smrt_engine_next(engine, true, &outcome)) use it;
+ */
+#ifndef SMRT_MODEL_ENGINE_H
+#define SMRT_MODEL_ENGINE_H
+
+#include "model/answer.h"
+#include "pg/report.h"
+
+typedef struct SmrtEngine SmrtEngine;
+
+/* What became of a row.  Valid until the next call of a function here. */
+typedef struct SmrtOutcome
+{
+	bool		skipped;		/* it was not sent: NULL */
+	bool		json;
+	SmrtSpan	piece;			/* its part of the answer */
+	int			row;			/* its number within its request, from 0 */
+	const SmrtFault *fault;		/* NULL: it has a piece */
+	const SmrtReport *report;	/* of the fault */
+	const char *problem;		/* the answer as a whole was not fit: why */
+	SmrtSpan	answer;			/* then: its first bytes */
+	SmrtSpan	request_id;
+} SmrtOutcome;
+
+/* In a memory context below the current one; deleting that drops everything. */
+extern SmrtEngine *smrt_engine_create(const SmrtModel *model);
+extern void smrt_engine_delete(SmrtEngine *engine);
+
+/* Where to append the next row's bytes. */
+extern SmrtBuf *smrt_engine_begin_row(SmrtEngine *engine);
+
+/*
+ * The row is complete, or, with skip, not to be sent.  A full request is sent;
+ * waits when as many are in flight as the model permits.
+ */
+extern void smrt_engine_end_row(SmrtEngine *engine, bool skip);
+
+/* No more rows for now: what is open is sent. */
+extern void smrt_engine_finish(SmrtEngine *engine);
+
+/*
+ * The oldest row that was not handed out: true if it is there, or, with wait,
+ * as soon as it is.  False: not yet, or none left.
+ */
+extern bool smrt_engine_next(SmrtEngine *engine, bool wait,
+							 SmrtOutcome *outcome);
+
+#endif							/* SMRT_MODEL_ENGINE_H */

@@ -1,0 +1,250 @@
+/*
+ * Reading models from pg_proc.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "model/definition.h"
+#include "model/model.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* Safe with every container: most take 5 or 6 MB. */
+#define DEFAULT_MAX_BYTES (5 * 1000 * 1000)
+#define DEFAULT_MAX_ROWS 100
+#define DEFAULT_CONCURRENCY 8
+
+typedef struct FormatRow
+{
+	bool		json;
+	const char *content_type;
+	const char *accept;
+} FormatRow;
+
+static const FormatRow formats[] = {
+	[SMRT_FORMAT_CSV] = {false, "text/csv", "text/csv"},
+	[SMRT_FORMAT_INSTANCES] = {true, "application/json", "application/json"},
+	[SMRT_FORMAT_ARRAY] = {true, "application/json", "application/json"},
+	[SMRT_FORMAT_JSONLINES] = {true, "application/jsonlines", "application/jsonlines"},
+	[SMRT_FORMAT_INPUTS] = {true, "application/json", "application/json"},
+	[SMRT_FORMAT_SINGLE] = {true, "application/json", "application/json"},
+};
+
+StaticAssertDecl(lengthof(formats) == SMRT_FORMAT_COUNT,
+				 "every format needs a row");
+
+static void check_labels(Form_pg_proc proc);
+static void read_arguments(HeapTuple tuple, SmrtModel *model);
+static void read_argument(SmrtModelArgument *argument, Oid type,
+						  const char *name, int number);
+static bool wants_json(const SmrtModel *model);
+static void read_result(Form_pg_proc proc, SmrtModel *model);
+static void read_column(SmrtResultColumn *column, Oid type, int32 typmod,
+						const char *name);
+
+SmrtModel *
+smrt_model_read(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	SmrtModel  *model = palloc0(sizeof(SmrtModel));
+	Form_pg_proc proc;
+	bool		is_null;
+	char	   *body;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	check_labels(proc);
+
+	model->function = function;
+	model->name = quote_qualified_identifier(get_namespace_name(proc->pronamespace),
+											 NameStr(proc->proname));
+	model->strict = proc->proisstrict;
+	model->deterministic = true;
+	model->max_rows = DEFAULT_MAX_ROWS;
+	model->max_bytes = DEFAULT_MAX_BYTES;
+	model->concurrency = DEFAULT_CONCURRENCY;
+	read_arguments(tuple, model);
+	read_result(proc, model);
+	if (wants_json(model))
+		model->format = SMRT_FORMAT_INSTANCES;
+
+	body = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
+											   Anum_pg_proc_prosrc, &is_null));
+	smrt_definition_read(body, model);
+	if (model->header && model->format != SMRT_FORMAT_CSV)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"header\" is not valid: only the format csv has a header")));
+	if (model->constant != NULL && model->format != SMRT_FORMAT_INSTANCES &&
+		model->format != SMRT_FORMAT_INPUTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"constant\" is not valid: only the formats instances and inputs have room for it")));
+	ReleaseSysCache(tuple);
+	return model;
+}
+
+const char *
+smrt_model_content_type(const SmrtModel *model)
+{
+	return formats[model->format].content_type;
+}
+
+const char *
+smrt_model_accept(const SmrtModel *model)
+{
+	return formats[model->format].accept;
+}
+
+bool
+smrt_model_rows_are_json(const SmrtModel *model)
+{
+	return formats[model->format].json;
+}
+
+/* A prediction costs, and may be another one tomorrow. */
+static void
+check_labels(Form_pg_proc proc)
+{
+	if (proc->prokind != PROKIND_FUNCTION)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("only functions can be written in language \"sagemaker\"")));
+	if (proc->provolatile != PROVOLATILE_VOLATILE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("a model function must be VOLATILE"),
+				 errdetail("Under another label it could be run while a statement is planned or only explained."),
+				 errhint("To have equal rows sent once, set the option \"deterministic\".")));
+	if (proc->proretset)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a model function cannot return a set")));
+}
+
+static void
+read_arguments(HeapTuple tuple, SmrtModel *model)
+{
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			n = get_func_arg_info(tuple, &types, &names, &modes);
+
+	model->arguments = palloc0(Max(n, 1) * sizeof(SmrtModelArgument));
+	for (int i = 0; i < n; i++)
+	{
+		if (modes != NULL && modes[i] != FUNC_PARAM_IN &&
+			modes[i] != FUNC_PARAM_INOUT && modes[i] != FUNC_PARAM_VARIADIC)
+			continue;
+		read_argument(&model->arguments[model->n_arguments++], types[i],
+					  names != NULL && names[i][0] ? names[i] : NULL, i + 1);
+	}
+	if (model->n_arguments == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("a model function needs an argument")));
+}
+
+static void
+read_argument(SmrtModelArgument *argument, Oid type, const char *name,
+			  int number)
+{
+	Oid			output;
+	bool		varlena;
+	bool		preferred;
+
+	argument->name = name ? pstrdup(name) : NULL;
+	argument->type = getBaseType(type);
+	if (get_typtype(argument->type) == TYPTYPE_PSEUDO)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("argument %s of a model function cannot be of type %s",
+						name ? quote_identifier(name) : psprintf("%d", number),
+						format_type_be(type))));
+	get_type_category_preferred(argument->type, &argument->category, &preferred);
+	getTypeOutputInfo(argument->type, &output, &varlena);
+	fmgr_info_cxt(output, &argument->output, CurrentMemoryContext);
+}
+
+/* What has parts does not fit into a field of CSV. */
+static bool
+wants_json(const SmrtModel *model)
+{
+	for (int i = 0; i < model->n_arguments; i++)
+	{
+		Oid			type = model->arguments[i].type;
+
+		if (type == JSONOID || type == JSONBOID ||
+			OidIsValid(get_element_type(type)) || type_is_rowtype(type))
+			return true;
+	}
+	return false;
+}
+
+static void
+read_result(Form_pg_proc proc, SmrtModel *model)
+{
+	TupleDesc	tupdesc;
+	Oid			type;
+
+	switch (get_func_result_type(proc->oid, &type, &tupdesc))
+	{
+		case TYPEFUNC_SCALAR:
+			model->n_columns = 1;
+			model->columns = palloc0(sizeof(SmrtResultColumn));
+			read_column(&model->columns[0], type, -1, NULL);
+			model->result = model->columns[0].kind;
+			return;
+		case TYPEFUNC_COMPOSITE:
+		case TYPEFUNC_COMPOSITE_DOMAIN:
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+					 errmsg("a model function cannot return type %s",
+							format_type_be(proc->prorettype))));
+	}
+	model->result = SMRT_RESULT_COMPOSITE;
+	model->tupdesc = BlessTupleDesc(CreateTupleDescCopy(tupdesc));
+	model->columns = palloc0(tupdesc->natts * sizeof(SmrtResultColumn));
+	model->n_columns = tupdesc->natts;
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(model->tupdesc, i);
+
+		if (attribute->attisdropped)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("the result type of a model function has a dropped column")));
+		read_column(&model->columns[i], attribute->atttypid,
+					attribute->atttypmod, NameStr(attribute->attname));
+	}
+}
+
+static void
+read_column(SmrtResultColumn *column, Oid type, int32 typmod, const char *name)
+{
+	Oid			base = getBaseType(type);
+	Oid			input;
+
+	if (get_typtype(base) == TYPTYPE_PSEUDO || type_is_rowtype(base))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("a model function cannot return type %s",
+						format_type_be(type))));
+	column->name = name ? pstrdup(name) : NULL;
+	column->type = type;
+	column->typmod = typmod;
+	column->whole_number = base == INT2OID || base == INT4OID || base == INT8OID;
+	column->kind = base == JSONOID || base == JSONBOID ? SMRT_RESULT_JSON :
+		OidIsValid(get_element_type(base)) ? SMRT_RESULT_ARRAY :
+		SMRT_RESULT_SCALAR;
+	/* A domain's input function checks the domain. */
+	getTypeInputInfo(type, &input, &column->ioparam);
+	fmgr_info_cxt(input, &column->input, CurrentMemoryContext);
+}

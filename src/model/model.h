@@ -1,0 +1,113 @@
+/*
+ * A model function as a value: what its definition in pg_proc says, read once.
+ */
+#ifndef SMRT_MODEL_MODEL_H
+#define SMRT_MODEL_MODEL_H
+
+#include "access/tupdesc.h"
+#include "call/operation.h"
+#include "fmgr.h"
+#include "pg/settings.h"
+
+/* How rows are laid out in a request's body. */
+typedef enum SmrtRowFormat
+{
+	SMRT_FORMAT_CSV,			/* a line a row */
+	SMRT_FORMAT_INSTANCES,		/* {"instances": [row, ...]} */
+	SMRT_FORMAT_ARRAY,			/* [row, ...] */
+	SMRT_FORMAT_JSONLINES,		/* a JSON value a line */
+	SMRT_FORMAT_INPUTS,			/* {"inputs": [row, ...]} */
+	SMRT_FORMAT_SINGLE,			/* one row is the whole body */
+	SMRT_FORMAT_COUNT
+} SmrtRowFormat;
+
+/* What becomes of a row whose prediction failed. */
+typedef enum SmrtOnError
+{
+	SMRT_ON_ERROR_ERROR,
+	SMRT_ON_ERROR_NULL,
+	SMRT_ON_ERROR_WARNING,		/* NULL, and a warning */
+	SMRT_ON_ERROR_COUNT
+} SmrtOnError;
+
+/* What a NULL argument is in a request. */
+typedef enum SmrtNulls
+{
+	SMRT_NULLS_DEFAULT,			/* empty in CSV, null in JSON */
+	SMRT_NULLS_NAN,
+	SMRT_NULLS_SKIP,			/* the row is not sent and gives NULL */
+	SMRT_NULLS_ERROR,
+	SMRT_NULLS_COUNT
+} SmrtNulls;
+
+typedef struct SmrtModelArgument
+{
+	const char *name;			/* NULL: it has none */
+	Oid			type;			/* under any domain */
+	char		category;		/* pg_type.typcategory */
+	FmgrInfo	output;
+} SmrtModelArgument;
+
+typedef enum SmrtResultKind
+{
+	SMRT_RESULT_SCALAR,			/* by its type's input function */
+	SMRT_RESULT_JSON,			/* json or jsonb: the answer as it is */
+	SMRT_RESULT_ARRAY,
+	SMRT_RESULT_COMPOSITE		/* a row type, or OUT parameters */
+} SmrtResultKind;
+
+/* One value that answers are read into. */
+typedef struct SmrtResultColumn
+{
+	const char *name;			/* NULL in a scalar result */
+	Oid			type;
+	int32		typmod;
+	SmrtResultKind kind;		/* never COMPOSITE */
+	bool		whole_number;	/* int2, int4, int8 */
+	Oid			ioparam;
+	FmgrInfo	input;
+} SmrtResultColumn;
+
+typedef struct SmrtModel
+{
+	Oid			function;
+	const char *name;			/* for messages: schema-qualified if need be */
+	const char *endpoint;
+	const char *server;			/* NULL: the default */
+	const char *members[SMRT_MEMBER_COUNT]; /* NULL: not sent */
+	SmrtRowFormat format;
+	bool		header;			/* CSV: argument names come first */
+	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
+	const char *constant;		/* members of a JSON object, without braces */
+	SmrtNulls	nulls;
+	SmrtOnError on_error;
+	bool		deterministic;
+	bool		strict;
+	int			max_rows;
+	int			max_bytes;
+	int			concurrency;
+	List	   *limits;			/* of DefElem: bounds of its own, by name */
+
+	int			n_arguments;
+	SmrtModelArgument *arguments;
+	SmrtResultKind result;
+	TupleDesc	tupdesc;		/* COMPOSITE only */
+	int			n_columns;
+	SmrtResultColumn *columns;
+} SmrtModel;
+
+/*
+ * Reads and checks what pg_proc says of a function, in the current memory
+ * context.  Raises an error that names the option, argument or label that is
+ * wrong.
+ */
+extern SmrtModel *smrt_model_read(Oid function);
+
+/* The media types that a model sends and asks for unless it says otherwise. */
+extern const char *smrt_model_content_type(const SmrtModel *model);
+extern const char *smrt_model_accept(const SmrtModel *model);
+
+/* Whether rows are JSON values and not lines of CSV. */
+extern bool smrt_model_rows_are_json(const SmrtModel *model);
+
+#endif							/* SMRT_MODEL_MODEL_H */

@@ -1,0 +1,79 @@
+/*
+ * Predictions.
+ */
+#include "postgres.h"
+
+#include "model/predict.h"
+#include "model/result.h"
+#include "model/row.h"
+
+static Datum fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
+						 bool *is_null);
+static void report(const SmrtModel *model, const SmrtOutcome *outcome,
+				   int level);
+
+Datum
+smrt_predict_row(const SmrtModel *model, const Datum *values,
+				 const bool *nulls, bool *is_null)
+{
+	SmrtEngine *engine = smrt_engine_create(model);
+	SmrtBuf    *body = smrt_engine_begin_row(engine);
+	SmrtOutcome outcome;
+	Datum		result;
+
+	smrt_engine_end_row(engine, !smrt_row_write(model, values, nulls, body));
+	smrt_engine_finish(engine);
+	if (!smrt_engine_next(engine, true, &outcome))
+		elog(ERROR, "a row got no outcome");
+	result = smrt_predict_datum(model, &outcome, is_null);
+	smrt_engine_delete(engine);
+	return result;
+}
+
+Datum
+smrt_predict_datum(const SmrtModel *model, const SmrtOutcome *outcome,
+				   bool *is_null)
+{
+	if (outcome->skipped)
+	{
+		*is_null = true;
+		return (Datum) 0;
+	}
+	if (outcome->fault != NULL || outcome->problem != NULL)
+		return fail_softly(model, outcome, is_null);
+	return smrt_result_read(model, outcome->json, outcome->piece, outcome->row,
+							is_null);
+}
+
+static Datum
+fail_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
+{
+	switch (model->on_error)
+	{
+		case SMRT_ON_ERROR_WARNING:
+			report(model, outcome, WARNING);
+			break;
+		case SMRT_ON_ERROR_NULL:
+			break;
+		default:
+			report(model, outcome, ERROR);
+	}
+	*is_null = true;
+	return (Datum) 0;
+}
+
+static void
+report(const SmrtModel *model, const SmrtOutcome *outcome, int level)
+{
+	if (outcome->fault != NULL)
+		smrt_report_fault_at(level, outcome->fault, outcome->report);
+	else
+		ereport(level,
+				(errcode(SMRT_ERRCODE_BAD_REPLY),
+				 errmsg("model %s: %s", model->name, outcome->problem),
+				 errdetail("Request id %s. The answer begins with: %s",
+						   outcome->request_id.len ?
+						   smrt_report_text(outcome->request_id, 100) : "unknown",
+						   smrt_report_text(outcome->answer, outcome->answer.len)),
+				 errhint("If the container takes one row only, set the option max_rows to 1.")));
+}

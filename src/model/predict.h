@@ -1,0 +1,21 @@
+/*
+ * From an outcome of the engine to a datum, or to what the model wants done
+ * about a failure.
+ */
+#ifndef SMRT_MODEL_PREDICT_H
+#define SMRT_MODEL_PREDICT_H
+
+#include "model/engine.h"
+
+/*
+ * The prediction in the current memory context.  A failure is raised, or is
+ * NULL, with a warning or without, as the model's on_error says.
+ */
+extern Datum smrt_predict_datum(const SmrtModel *model,
+								const SmrtOutcome *outcome, bool *is_null);
+
+/* One row, sent alone and waited for. */
+extern Datum smrt_predict_row(const SmrtModel *model, const Datum *values,
+							  const bool *nulls, bool *is_null);
+
+#endif							/* SMRT_MODEL_PREDICT_H */
