@@ -1,7 +1,7 @@
 /*
  * sagemaker_rt: SageMaker models inside SQL.
  *
- * The library's entry: settings and nothing else.  No network, no thread and no
+ * The library's entry: settings, the planner step and nothing else.  No network, no thread and no
  * descriptor comes of loading it, as it may be loaded by the postmaster.
  */
 #include "postgres.h"
@@ -9,6 +9,8 @@
 #include "fmgr.h"
 #include "pg/compat.h"
 #include "pg/settings.h"
+#include "scan/batching.h"
+#include "scan/predictscan.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = "sagemaker_rt",.version = SMRT_VERSION);
@@ -22,4 +24,6 @@ void
 _PG_init(void)
 {
 	smrt_settings_define();
+	smrt_predictscan_register();
+	smrt_batching_install();
 }

@@ -123,6 +123,10 @@ smrt_settings_define(void)
 							 "Permits plain http to hosts other than this machine.",
 							 NULL, &smrt_settings.allow_http, false,
 							 PGC_SUSET, 0, NULL, note_change_bool, NULL);
+	DefineCustomBoolVariable(PREFIX "batch",
+							 "Sends many rows of a query in one request, and many requests at once.",
+							 NULL, &smrt_settings.batch, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	/* The service closes connections that were idle for 60 s. */
 	DefineCustomIntVariable(PREFIX "idle_timeout",
 							"Idle time after which a kept connection is not used again.",

@@ -29,6 +29,7 @@ typedef struct SmrtSettings
 	char	   *proxy;
 	char	   *profile;
 	bool		allow_http;
+	bool		batch;			/* predict many rows at a time */
 	int			idle_timeout;	/* s */
 	SmrtLimits	limits;
 } SmrtSettings;

@@ -1,0 +1,361 @@
+/*
+ * The node.  It pulls rows from its child ahead of what it has to give, keeps
+ * each as a minimal tuple, writes the arguments of each call into that call's
+ * engine, and hands the rows out in order with the predictions as columns.
+ *
+ * It has a loop, a qual and a projection of its own: ExecScan() would trust our
+ * recheck under EvalPlanQual, where only the child knows the tuple.
+ *
+ * How far it reads ahead starts small and doubles, so that a consumer that stops
+ * early has not paid for many rows; a LIMIT right above caps what is sent.
+ */
+#include "postgres.h"
+
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "lib/ilist.h"
+#include "miscadmin.h"
+#include "model/predict.h"
+#include "model/row.h"
+#include "nodes/extensible.h"
+#include "nodes/makefuncs.h"
+#include "pg/compat.h"
+#include "scan/predictscan.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+/* Rows taken in before the first is given out. */
+#define FIRST_WINDOW 16
+
+
+/* One call of a model function, for every row. */
+typedef struct Call
+{
+	const SmrtModel *model;
+	List	   *arguments;		/* of ExprState, over the child's slot */
+	Datum	   *values;
+	bool	   *nulls;
+	SmrtEngine *engine;			/* NULL: not begun in this scan */
+} Call;
+
+typedef struct PredictScan
+{
+	CustomScanState css;
+	int			n_child_columns;
+	int			n_calls;
+	Call	   *calls;
+	TupleTableSlot *row;		/* the child's row that is given out */
+	MemoryContext scan_context; /* engines and queue: reset by a rescan */
+	MemoryContext row_context;	/* arguments of one row, while written */
+	dlist_head	queue;
+	int			n_queued;
+	int			window;			/* rows to hold at present */
+	int			full_window;
+	bool		exhausted;		/* the child has no more */
+} PredictScan;
+
+typedef struct QueueEntry
+{
+	dlist_node	node;
+	MinimalTuple tuple;
+} QueueEntry;
+
+static Node *create_state(CustomScan *scan);
+static void begin(CustomScanState *node, EState *estate, int eflags);
+static void check_execute(Oid function);
+static TupleTableSlot *exec(CustomScanState *node);
+static void read_ahead(PredictScan *scan);
+static void take_in(PredictScan *scan, TupleTableSlot *slot);
+static void give_out(PredictScan *scan);
+static void end(CustomScanState *node);
+static void rescan(CustomScanState *node);
+static void reset(PredictScan *scan);
+static void explain(CustomScanState *node, List *ancestors, ExplainState *es);
+
+static const CustomScanMethods scan_methods = {
+	.CustomName = "SageMaker Predict",
+	.CreateCustomScanState = create_state,
+};
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "SageMaker Predict",
+	.BeginCustomScan = begin,
+	.ExecCustomScan = exec,
+	.EndCustomScan = end,
+	.ReScanCustomScan = rescan,
+	.ExplainCustomScan = explain,
+};
+
+void
+smrt_predictscan_register(void)
+{
+	RegisterCustomScanMethods(&scan_methods);
+}
+
+CustomScan *
+smrt_predictscan_make(Plan *child, List *target_list, List *columns,
+					  int n_child_columns, List *functions, List *arguments,
+					  int limit)
+{
+	CustomScan *scan = makeNode(CustomScan);
+	Plan	   *plan = &scan->scan.plan;
+
+	plan->startup_cost = child->startup_cost;
+	plan->total_cost = child->total_cost;
+	plan->plan_rows = child->plan_rows;
+	plan->plan_width = child->plan_width;
+	plan->parallel_safe = child->parallel_safe;
+	plan->extParam = bms_copy(child->extParam);
+	plan->allParam = bms_copy(child->allParam);
+	plan->targetlist = target_list;
+	plan->lefttree = child;
+	scan->custom_scan_tlist = columns;
+	scan->custom_exprs = arguments;
+	scan->custom_private = list_make3(makeInteger(n_child_columns), functions,
+									  makeInteger(limit));
+	scan->methods = &scan_methods;
+	return scan;
+}
+
+static Node *
+create_state(CustomScan *scan)
+{
+	PredictScan *state = palloc0(sizeof(PredictScan));
+
+	NodeSetTag(state, T_CustomScanState);
+	state->css.methods = &exec_methods;
+	return (Node *) state;
+}
+
+static void
+begin(CustomScanState *node, EState *estate, int eflags)
+{
+	PredictScan *scan = (PredictScan *) node;
+	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
+	List	   *functions = list_nth(plan->custom_private, SMRT_SCAN_FUNCTIONS);
+	int			limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
+	PlanState  *child = ExecInitNode(outerPlan(plan), estate, eflags);
+	ListCell   *cell;
+
+	outerPlanState(node) = child;
+	scan->n_child_columns = intVal(list_nth(plan->custom_private,
+											SMRT_SCAN_N_CHILD_COLUMNS));
+	scan->n_calls = list_length(functions);
+	scan->calls = palloc0(scan->n_calls * sizeof(Call));
+	scan->row = ExecInitExtraTupleSlot(estate, ExecGetResultType(child),
+									   &TTSOpsMinimalTuple);
+	scan->scan_context = AllocSetContextCreate(estate->es_query_cxt,
+											   "sagemaker_rt scan",
+											   ALLOCSET_DEFAULT_SIZES);
+	scan->row_context = AllocSetContextCreate(estate->es_query_cxt,
+											  "sagemaker_rt row",
+											  ALLOCSET_DEFAULT_SIZES);
+	foreach(cell, functions)
+	{
+		Call	   *call = &scan->calls[foreach_current_index(cell)];
+
+		/* The call is a column now, so the executor does not check it. */
+		check_execute(lfirst_oid(cell));
+		call->model = smrt_model_read(lfirst_oid(cell));
+		call->arguments = ExecInitExprList(list_nth(plan->custom_exprs,
+													foreach_current_index(cell)),
+										   &node->ss.ps);
+		call->values = palloc(call->model->n_arguments * sizeof(Datum));
+		call->nulls = palloc(call->model->n_arguments * sizeof(bool));
+		scan->full_window = Max(scan->full_window,
+								call->model->concurrency *
+								(call->model->format == SMRT_FORMAT_SINGLE ? 1 :
+								 call->model->max_rows));
+	}
+	if (limit > 0)
+		scan->full_window = Min(scan->full_window, limit);
+	dlist_init(&scan->queue);
+	reset(scan);
+}
+
+static void
+check_execute(Oid function)
+{
+	AclResult	result = smrt_function_aclcheck(function, GetUserId());
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+	InvokeFunctionExecuteHook(function);
+}
+
+static TupleTableSlot *
+exec(CustomScanState *node)
+{
+	PredictScan *scan = (PredictScan *) node;
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+
+	for (;;)
+	{
+		ResetExprContext(econtext);
+		read_ahead(scan);
+		if (scan->n_queued == 0)
+			return NULL;
+		give_out(scan);
+		econtext->ecxt_scantuple = node->ss.ss_ScanTupleSlot;
+		if (node->ss.ps.qual == NULL || ExecQual(node->ss.ps.qual, econtext))
+			return node->ss.ps.ps_ProjInfo ?
+				ExecProject(node->ss.ps.ps_ProjInfo) :
+				node->ss.ss_ScanTupleSlot;
+		InstrCountFiltered1(node, 1);
+	}
+}
+
+/*
+ * Fills the window.  While it is smaller than it will be, requests go out
+ * although they are not full: somebody may be waiting for just these rows.
+ */
+static void
+read_ahead(PredictScan *scan)
+{
+	bool		filled = false;
+
+	if (scan->n_queued > scan->window / 2 && scan->window < scan->full_window)
+		return;
+	while (!scan->exhausted && scan->n_queued < scan->window)
+	{
+		TupleTableSlot *slot = ExecProcNode(outerPlanState(scan));
+
+		if (TupIsNull(slot))
+			scan->exhausted = true;
+		else
+			take_in(scan, slot);
+		filled = true;
+	}
+	if (!filled)
+		return;
+	if (scan->exhausted || scan->window < scan->full_window)
+		for (int i = 0; i < scan->n_calls; i++)
+			if (scan->calls[i].engine != NULL)
+				smrt_engine_finish(scan->calls[i].engine);
+	scan->window = Min(scan->window * 2, scan->full_window);
+}
+
+static void
+take_in(PredictScan *scan, TupleTableSlot *slot)
+{
+	ExprContext *econtext = scan->css.ss.ps.ps_ExprContext;
+	MemoryContext before = MemoryContextSwitchTo(scan->scan_context);
+	QueueEntry *entry = palloc(sizeof(QueueEntry));
+
+	entry->tuple = ExecCopySlotMinimalTuple(slot);
+	dlist_push_tail(&scan->queue, &entry->node);
+	scan->n_queued++;
+	econtext->ecxt_outertuple = slot;
+	for (int i = 0; i < scan->n_calls; i++)
+	{
+		Call	   *call = &scan->calls[i];
+		ListCell   *cell;
+		SmrtBuf    *body;
+		bool		skip;
+
+		if (call->engine == NULL)
+			call->engine = smrt_engine_create(call->model);
+		body = smrt_engine_begin_row(call->engine);
+		MemoryContextSwitchTo(scan->row_context);
+		foreach(cell, call->arguments)
+			call->values[foreach_current_index(cell)] =
+				ExecEvalExpr((ExprState *) lfirst(cell), econtext,
+							 &call->nulls[foreach_current_index(cell)]);
+		skip = !smrt_row_write(call->model, call->values, call->nulls, body);
+		MemoryContextSwitchTo(scan->scan_context);
+		smrt_engine_end_row(call->engine, skip);
+		MemoryContextReset(scan->row_context);
+	}
+	MemoryContextSwitchTo(before);
+}
+
+/* The oldest row becomes the scan tuple: the child's columns, then the calls'. */
+static void
+give_out(PredictScan *scan)
+{
+	TupleTableSlot *slot = scan->css.ss.ss_ScanTupleSlot;
+	ExprContext *econtext = scan->css.ss.ps.ps_ExprContext;
+	QueueEntry *entry = dlist_container(QueueEntry, node,
+										dlist_pop_head_node(&scan->queue));
+	MemoryContext before = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+
+	scan->n_queued--;
+	ExecStoreMinimalTuple(entry->tuple, scan->row, true);
+	pfree(entry);
+	slot_getallattrs(scan->row);
+	ExecClearTuple(slot);
+	for (int i = 0; i < scan->n_child_columns; i++)
+	{
+		slot->tts_values[i] = scan->row->tts_values[i];
+		slot->tts_isnull[i] = scan->row->tts_isnull[i];
+	}
+	for (int i = 0; i < scan->n_calls; i++)
+	{
+		Call	   *call = &scan->calls[i];
+		int			column = scan->n_child_columns + i;
+		SmrtOutcome outcome;
+
+		if (!smrt_engine_next(call->engine, true, &outcome))
+		{
+			smrt_engine_finish(call->engine);
+			if (!smrt_engine_next(call->engine, true, &outcome))
+				elog(ERROR, "a row got no outcome");
+		}
+		slot->tts_values[column] = smrt_predict_datum(call->model, &outcome,
+													  &slot->tts_isnull[column]);
+	}
+	ExecStoreVirtualTuple(slot);
+	MemoryContextSwitchTo(before);
+}
+
+static void
+end(CustomScanState *node)
+{
+	PredictScan *scan = (PredictScan *) node;
+
+	MemoryContextDelete(scan->scan_context);
+	MemoryContextDelete(scan->row_context);
+	ExecEndNode(outerPlanState(node));
+}
+
+static void
+rescan(CustomScanState *node)
+{
+	reset((PredictScan *) node);
+	if (outerPlanState(node)->chgParam == NULL)
+		ExecReScan(outerPlanState(node));
+}
+
+static void
+reset(PredictScan *scan)
+{
+	MemoryContextReset(scan->scan_context);
+	for (int i = 0; i < scan->n_calls; i++)
+		scan->calls[i].engine = NULL;
+	dlist_init(&scan->queue);
+	scan->n_queued = 0;
+	scan->exhausted = false;
+	scan->window = Min(FIRST_WINDOW, scan->full_window);
+}
+
+static void
+explain(CustomScanState *node, List *ancestors, ExplainState *es)
+{
+	PredictScan *scan = (PredictScan *) node;
+
+	for (int i = 0; i < scan->n_calls; i++)
+	{
+		const SmrtModel *model = scan->calls[i].model;
+
+		ExplainPropertyText("Model", model->name, es);
+		ExplainPropertyText("Endpoint", model->endpoint, es);
+		ExplainPropertyInteger("Rows per Request", NULL,
+							   model->format == SMRT_FORMAT_SINGLE ? 1 :
+							   model->max_rows, es);
+		ExplainPropertyInteger("Requests in Flight", NULL, model->concurrency,
+							   es);
+	}
+}

@@ -1,0 +1,31 @@
+/*
+ * The plan node that predicts many rows at a time, and its place in a plan.
+ */
+#ifndef SMRT_SCAN_PREDICTSCAN_H
+#define SMRT_SCAN_PREDICTSCAN_H
+
+#include "nodes/plannodes.h"
+
+/* What custom_private holds. */
+typedef enum SmrtScanPrivate
+{
+	SMRT_SCAN_N_CHILD_COLUMNS,	/* Integer: columns that the child gives */
+	SMRT_SCAN_FUNCTIONS,		/* OidList: the model function of each call */
+	SMRT_SCAN_LIMIT,			/* Integer: rows that are wanted at most; 0: all */
+	SMRT_SCAN_PRIVATE_COUNT
+} SmrtScanPrivate;
+
+/* Makes the node known under its name, for plans that go to parallel workers. */
+extern void smrt_predictscan_register(void);
+
+/*
+ * A node on top of child.  columns is its custom_scan_tlist: what the child
+ * gives, then the calls; arguments has a list of expressions over the child's
+ * columns for each call.
+ */
+extern CustomScan *smrt_predictscan_make(Plan *child, List *target_list,
+										 List *columns, int n_child_columns,
+										 List *functions, List *arguments,
+										 int limit);
+
+#endif							/* SMRT_SCAN_PREDICTSCAN_H */
