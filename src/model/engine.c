@@ -2,7 +2,13 @@
  * The engine.  A batch's life:
  *
  *     open --full, or no more rows--> in flight --answer--> done --last row
- *                                                     handed out--> gone
+ *                                         ^         |       handed out--> gone
+ *                                         |         |
+ *                                two halves --------+ one bad row, or too much
+ *
+ * A batch that failed as a whole is halved and sent again where that helps: one
+ * that was too large or took the model too long, and, where a failed row is to
+ * be NULL, one in which some row may be bad.  So the others get their answers.
  *
  * Batches stand in one list in row order.  Memory is bounded by the requests in
  * flight times the bytes of one, since the reader is fed before the next row is
@@ -21,16 +27,22 @@
 /* How much of an answer that does not fit is shown. */
 #define SHOWN_BYTES 200
 
+typedef struct RowPlace
+{
+	bool		skipped;
+	size_t		begin;			/* what separates it from the one before, too */
+	size_t		end;
+} RowPlace;
+
 typedef struct Batch
 {
 	dlist_node	node;
 	MemoryContext context;		/* all of this is in it */
 	SmrtBuf		body;
-	size_t		row_begin;		/* where the row being written began */
 	int			n_sent;			/* rows that are in the body */
 	int			n_rows;			/* with those that are skipped */
-	int			skipped_size;
-	bool	   *skipped;		/* by row */
+	int			size;			/* of the array below */
+	RowPlace   *rows;			/* where in the body each row is */
 	SmrtCall   *call;			/* in flight or done; NULL: nothing to send */
 	bool		done;
 	bool		fits;			/* the answer is split */
@@ -65,7 +77,8 @@ struct SmrtEngine
 	const SmrtModel *model;
 	SmrtCallSet *set;
 	SmrtRequest request;		/* the same for all but the body */
-	int			max_rows;
+	int			max_rows;		/* less than the model's after a halving */
+	size_t		row_begin;		/* where the row being written began */
 	int			n_in_flight;
 	dlist_head	batches;		/* in row order; the last may be open */
 	Batch	   *open;
@@ -74,13 +87,20 @@ struct SmrtEngine
 
 static void fill_request(SmrtEngine *engine);
 static void apply_limits(const SmrtModel *model, SmrtLimits *limits);
-static Batch *open_batch(SmrtEngine *engine);
+static void open_batch(SmrtEngine *engine);
+static Batch *new_batch(SmrtEngine *engine);
 static void split_off_last_row(SmrtEngine *engine);
-static void add_row(Batch *batch, bool skip);
+static void add_row(Batch *batch, bool skip, size_t begin);
 static void close_batch(SmrtEngine *engine);
+static void send_batch(SmrtEngine *engine, Batch *batch);
 static size_t end_len(const SmrtEngine *engine);
 static void wait_for_one(SmrtEngine *engine);
-static void settle(SmrtEngine *engine, SmrtCall *call);
+static void settle(SmrtEngine *engine, Batch *batch);
+static bool worth_halving(const SmrtEngine *engine, const Batch *batch);
+static bool took_too_long(const SmrtFault *fault);
+static void halve(SmrtEngine *engine, Batch *batch);
+static Batch *copy_rows(SmrtEngine *engine, const Batch *batch, int from,
+						int to);
 static void drop_batch(SmrtEngine *engine, Batch *batch);
 static void fill_outcome(Batch *batch, SmrtOutcome *outcome);
 
@@ -150,9 +170,12 @@ apply_limits(const SmrtModel *model, SmrtLimits *limits)
 SmrtBuf *
 smrt_engine_begin_row(SmrtEngine *engine)
 {
-	Batch	   *batch = engine->open ? engine->open : open_batch(engine);
+	Batch	   *batch;
 
-	batch->row_begin = batch->body.len;
+	if (engine->open == NULL)
+		open_batch(engine);
+	batch = engine->open;
+	engine->row_begin = batch->body.len;
 	if (batch->n_sent > 0)
 		smrt_buf_append_string(&batch->body,
 							   frames[engine->model->format].between);
@@ -165,11 +188,11 @@ smrt_engine_end_row(SmrtEngine *engine, bool skip)
 	Batch	   *batch = engine->open;
 
 	if (skip)
-		batch->body.len = batch->row_begin;
+		batch->body.len = engine->row_begin;
 	else if (batch->body.len + end_len(engine) > engine->model->max_bytes ||
 			 !smrt_buf_ok(&batch->body))
 		split_off_last_row(engine);
-	add_row(engine->open, skip);
+	add_row(engine->open, skip, engine->row_begin);
 	if (engine->open->n_sent >= engine->max_rows)
 		close_batch(engine);
 }
@@ -189,15 +212,18 @@ smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 	if (engine->spent != NULL)
 		drop_batch(engine, engine->spent);
 	engine->spent = NULL;
-	if (dlist_is_empty(&engine->batches))
-		return false;
-	batch = dlist_container(Batch, node, dlist_head_node(&engine->batches));
-	if (batch == engine->open)
-		return false;
-	while (wait && !batch->done)
+	/* Waiting may put two batches in the place of the oldest. */
+	for (;;)
+	{
+		if (dlist_is_empty(&engine->batches))
+			return false;
+		batch = dlist_container(Batch, node, dlist_head_node(&engine->batches));
+		if (batch->done)
+			break;
+		if (batch == engine->open || !wait)
+			return false;
 		wait_for_one(engine);
-	if (!batch->done)
-		return false;
+	}
 	fill_outcome(batch, outcome);
 	if (++batch->next_row == batch->n_rows)
 		engine->spent = batch;
@@ -208,7 +234,7 @@ static void
 fill_outcome(Batch *batch, SmrtOutcome *outcome)
 {
 	memset(outcome, 0, sizeof(*outcome));
-	outcome->skipped = batch->skipped[batch->next_row];
+	outcome->skipped = batch->rows[batch->next_row].skipped;
 	if (outcome->skipped)
 		return;
 	outcome->row = batch->next_piece++;
@@ -230,8 +256,15 @@ fill_outcome(Batch *batch, SmrtOutcome *outcome)
 		outcome->problem = batch->error.text;
 }
 
-static Batch *
+static void
 open_batch(SmrtEngine *engine)
+{
+	engine->open = new_batch(engine);
+	dlist_push_tail(&engine->batches, &engine->open->node);
+}
+
+static Batch *
+new_batch(SmrtEngine *engine)
 {
 	const SmrtModel *model = engine->model;
 	MemoryContext context = AllocSetContextCreate(engine->context,
@@ -241,8 +274,8 @@ open_batch(SmrtEngine *engine)
 	Batch	   *batch = palloc0(sizeof(Batch));
 
 	batch->context = context;
-	batch->skipped_size = 16;
-	batch->skipped = palloc(batch->skipped_size * sizeof(bool));
+	batch->size = 16;
+	batch->rows = palloc(batch->size * sizeof(RowPlace));
 	/* One row may be larger than a request before it is refused. */
 	smrt_buf_init(&batch->body, &smrt_alloc_palloc, MaxAllocSize - 1);
 	smrt_buf_append_string(&batch->body, frames[model->format].begin);
@@ -252,8 +285,6 @@ open_batch(SmrtEngine *engine)
 		smrt_buf_append_char(&batch->body, '\n');
 	}
 	MemoryContextSwitchTo(before);
-	dlist_push_tail(&engine->batches, &batch->node);
-	engine->open = batch;
 	return batch;
 }
 
@@ -262,23 +293,18 @@ static void
 split_off_last_row(SmrtEngine *engine)
 {
 	Batch	   *full = engine->open;
-	size_t		begin = full->row_begin;
-	SmrtSpan	row;
+	size_t		begin = engine->row_begin;
 
 	if (full->n_sent > 0)
 	{
+		SmrtSpan	row;
+
 		begin += strlen(frames[engine->model->format].between);
 		row = smrt_span_of(full->body.data + begin, full->body.len - begin);
-		engine->open = NULL;
+		open_batch(engine);
 		smrt_buf_append_span(smrt_engine_begin_row(engine), row);
-		full->body.len = full->row_begin;
-		{
-			Batch	   *next = engine->open;
-
-			engine->open = full;
-			close_batch(engine);
-			engine->open = next;
-		}
+		full->body.len = full->rows[full->n_rows - 1].end;
+		send_batch(engine, full);
 	}
 	if (engine->open->body.len + end_len(engine) > engine->model->max_bytes)
 		ereport(ERROR,
@@ -291,15 +317,14 @@ split_off_last_row(SmrtEngine *engine)
 }
 
 static void
-add_row(Batch *batch, bool skip)
+add_row(Batch *batch, bool skip, size_t begin)
 {
-	if (batch->n_rows == batch->skipped_size)
+	if (batch->n_rows == batch->size)
 	{
-		batch->skipped_size *= 2;
-		batch->skipped = repalloc(batch->skipped,
-								  batch->skipped_size * sizeof(bool));
+		batch->size *= 2;
+		batch->rows = repalloc(batch->rows, batch->size * sizeof(RowPlace));
 	}
-	batch->skipped[batch->n_rows++] = skip;
+	batch->rows[batch->n_rows++] = (RowPlace) {skip, begin, batch->body.len};
 	batch->n_sent += !skip;
 }
 
@@ -315,11 +340,19 @@ end_len(const SmrtEngine *engine)
 static void
 close_batch(SmrtEngine *engine)
 {
-	const SmrtModel *model = engine->model;
 	Batch	   *batch = engine->open;
-	SmrtRequest request = engine->request;
 
 	engine->open = NULL;
+	send_batch(engine, batch);
+}
+
+/* Ends the body and sends it, as soon as not too many are in flight. */
+static void
+send_batch(SmrtEngine *engine, Batch *batch)
+{
+	const SmrtModel *model = engine->model;
+	SmrtRequest request = engine->request;
+
 	if (batch->n_sent == 0)
 	{
 		batch->done = true;
@@ -348,35 +381,118 @@ static void
 wait_for_one(SmrtEngine *engine)
 {
 	SmrtCall   *call = smrt_callset_wait(engine->set);
+	dlist_iter	iter;
 
 	if (call == NULL)
 		elog(ERROR, "no call is in flight");
-	settle(engine, call);
-}
-
-static void
-settle(SmrtEngine *engine, SmrtCall *call)
-{
-	dlist_iter	iter;
-
 	engine->n_in_flight--;
 	dlist_foreach(iter, &engine->batches)
 	{
 		Batch	   *batch = dlist_container(Batch, node, iter.cur);
-		MemoryContext before;
 
 		if (batch->call != call)
 			continue;
-		batch->done = true;
-		if (call->reply.fault.kind != SMRT_FAULT_NONE)
-			return;
-		before = MemoryContextSwitchTo(batch->context);
-		batch->fits = smrt_answer_split(engine->model, &call->reply.response,
+		settle(engine, batch);
+		return;
+	}
+}
+
+static void
+settle(SmrtEngine *engine, Batch *batch)
+{
+	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
+	{
+		MemoryContext before = MemoryContextSwitchTo(batch->context);
+
+		batch->fits = smrt_answer_split(engine->model,
+										&batch->call->reply.response,
 										batch->n_sent, &batch->answer,
 										&batch->error);
 		MemoryContextSwitchTo(before);
-		return;
 	}
+	if (batch->n_sent > 1 && worth_halving(engine, batch))
+		halve(engine, batch);
+	else
+		batch->done = true;
+}
+
+static bool
+worth_halving(const SmrtEngine *engine, const Batch *batch)
+{
+	const SmrtFault *fault = &batch->call->reply.fault;
+
+	if (fault->kind == SMRT_FAULT_TOO_LARGE || took_too_long(fault))
+		return true;
+	if (engine->model->on_error == SMRT_ON_ERROR_ERROR)
+		return false;
+	/* The container, not the service, found fault with what it got. */
+	return fault->kind == SMRT_FAULT_MODEL ||
+		(fault->kind == SMRT_FAULT_NONE && !batch->fits);
+}
+
+/* The service's words for a model that gave no answer within its 60 s. */
+static bool
+took_too_long(const SmrtFault *fault)
+{
+	static const char words[] = "timed out";
+	SmrtSpan	text = fault->text;
+
+	if (fault->kind != SMRT_FAULT_MODEL)
+		return false;
+	for (size_t i = 0; i + strlen(words) <= text.len; i++)
+		if (memcmp(text.data + i, words, strlen(words)) == 0)
+			return true;
+	return false;
+}
+
+/* Two batches take the place of one. */
+static void
+halve(SmrtEngine *engine, Batch *batch)
+{
+	int			middle = batch->n_rows / 2;
+	Batch	   *second = copy_rows(engine, batch, middle, batch->n_rows);
+	Batch	   *first = copy_rows(engine, batch, 0, middle);
+	const SmrtFault *fault = &batch->call->reply.fault;
+
+	/* What was too much once is too much again. */
+	if (fault->kind == SMRT_FAULT_TOO_LARGE || took_too_long(fault))
+		engine->max_rows = Max(1, Min(engine->max_rows, batch->n_sent / 2));
+	dlist_insert_after(&batch->node, &second->node);
+	dlist_insert_after(&batch->node, &first->node);
+	drop_batch(engine, batch);
+	send_batch(engine, first);
+	send_batch(engine, second);
+}
+
+static Batch *
+copy_rows(SmrtEngine *engine, const Batch *batch, int from, int to)
+{
+	Batch	   *copy = new_batch(engine);
+	size_t		between = strlen(frames[engine->model->format].between);
+	bool		first_sent = true;
+
+	for (int i = 0; i < from; i++)
+		first_sent = first_sent && batch->rows[i].skipped;
+	for (int i = from; i < to; i++)
+	{
+		RowPlace	place = batch->rows[i];
+		size_t		begin = copy->body.len;
+
+		if (!place.skipped)
+		{
+			/* The body's very first row has nothing before it. */
+			if (!first_sent)
+				place.begin += between;
+			first_sent = false;
+			if (copy->n_sent > 0)
+				smrt_buf_append_string(&copy->body,
+									   frames[engine->model->format].between);
+			smrt_buf_append(&copy->body, batch->body.data + place.begin,
+							place.end - place.begin);
+		}
+		add_row(copy, place.skipped, begin);
+	}
+	return copy;
 }
 
 static void

@@ -7,6 +7,8 @@
 #include "model/result.h"
 #include "model/row.h"
 
+static Datum read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
+						 bool *is_null);
 static Datum fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 						 bool *is_null);
 static void report(const SmrtModel *model, const SmrtOutcome *outcome,
@@ -41,8 +43,47 @@ smrt_predict_datum(const SmrtModel *model, const SmrtOutcome *outcome,
 	}
 	if (outcome->fault != NULL || outcome->problem != NULL)
 		return fail_softly(model, outcome, is_null);
-	return smrt_result_read(model, outcome->json, outcome->piece, outcome->row,
-							is_null);
+	if (model->on_error == SMRT_ON_ERROR_ERROR)
+		return smrt_result_read(model, outcome->json, outcome->piece,
+								outcome->row, is_null);
+	return read_softly(model, outcome, is_null);
+}
+
+/*
+ * A piece that does not fit its type is NULL too.  Caught without a
+ * subtransaction: such errors come out of parsing, which holds nothing but
+ * memory; any other kind goes through.
+ */
+static Datum
+read_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = smrt_result_read(model, outcome->json, outcome->piece,
+								  outcome->row, is_null);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		if (geterrcode() != SMRT_ERRCODE_BAD_REPLY &&
+			ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		error = CopyErrorData();
+		FlushErrorState();
+		if (model->on_error == SMRT_ON_ERROR_WARNING)
+			ereport(WARNING,
+					(errcode(error->sqlerrcode),
+					 errmsg_internal("%s", error->message),
+					 error->detail ? errdetail_internal("%s", error->detail) : 0));
+		*is_null = true;
+	}
+	PG_END_TRY();
+	return *is_null ? (Datum) 0 : result;
 }
 
 static Datum
