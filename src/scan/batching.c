@@ -6,10 +6,18 @@
  * on top computes the list, with each call as a column.  The parents see the
  * same columns at the same places.
  *
+ * Quals are never reordered: the first one that calls a model and all after it
+ * move up together, into a scan of their own, below the one for the list.
+ *
+ * A call that not every row reaches (in CASE, COALESCE, AND, OR) has a guard: the
+ * conditions under which the expression around it would get there.  The scan
+ * asks it first, and neither evaluates the arguments of a row nor sends it where
+ * the guard says no.
+ *
  * What is not understood is left alone: then each row is a request, which is
- * slow and right.  Left alone are calls that not every row may reach (in CASE,
- * COALESCE, AND, OR), calls whose arguments call something volatile, functions
- * that are SECURITY DEFINER or have a SET clause, quals, and nodes of other
+ * slow and right.  Left alone are calls whose arguments or guard call something
+ * volatile or another model, functions that are SECURITY DEFINER or have a SET
+ * clause, the arguments of aggregates and window functions, and nodes of other
  * kinds than those below.
  */
 #include "postgres.h"
@@ -36,12 +44,19 @@ typedef struct Step
 	int			next_node_id;
 } Step;
 
-/* One target list being taken apart. */
+/* A call that becomes a column. */
+typedef struct CallSite
+{
+	FuncExpr   *call;
+	List	   *guard;			/* of Expr, all true for rows that get there */
+} CallSite;
+
+/* Expressions of one node being taken apart. */
 typedef struct Rewrite
 {
 	Step	   *step;
-	bool		guarded;		/* not every row comes here */
-	List	   *calls;			/* of FuncExpr: those that become columns */
+	List	   *guard;			/* of where we are */
+	List	   *calls;			/* of CallSite */
 	List	   *leaves;			/* of Expr: what the node below gives */
 	int			varno;			/* how leaves are referred to */
 	bool		keep_calls;		/* calls stay calls */
@@ -58,10 +73,22 @@ static void visit_list(List *plans, Step *step);
 static int	limit_of(Plan *node);
 static bool can_be_split(Plan *node);
 static Plan *split(Plan *node, Step *step, int limit);
+static bool may_filter(Plan *node);
+static List *take_quals(Plan *node, Step *step);
+static Plan *put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit);
+static List *give_leaves(Plan *node, Rewrite *rewrite);
 static bool find_calls(Node *node, Rewrite *rewrite);
-static bool find_guarded(List *arguments, Rewrite *rewrite);
+static void find_in_case(CaseExpr *expr, Rewrite *rewrite);
+static void find_in_turn(List *arguments, Rewrite *rewrite,
+						 Expr *(*passed_over) (Expr *argument));
+static Expr *is_null(Expr *argument);
+static Expr *is_not_true(Expr *argument);
+static Expr *is_not_false(Expr *argument);
+static Expr *boolean_test(Expr *argument, BoolTestType type);
+static void add_call(FuncExpr *call, Rewrite *rewrite);
+static int	call_number(List *calls, Node *node);
 static bool is_model_call(Node *node, Step *step);
-static bool can_be_column(FuncExpr *call, Step *step);
+static bool can_be_column(FuncExpr *call, List *guard, Step *step);
 static bool calls_model(Node *node, Step *step);
 static bool is_leaf(Node *node);
 static bool find_leaves(Node *node, Rewrite *rewrite);
@@ -236,28 +263,101 @@ can_be_split(Plan *node)
 static Plan *
 split(Plan *node, Step *step, int limit)
 {
-	Rewrite		rewrite = {.step = step};
-	List	   *columns = NIL;
+	Rewrite		of_quals = {.step = step};
+	Rewrite		of_list = {.step = step};
+	List	   *quals = may_filter(node) ? take_quals(node, step) : NIL;
+
+	if (quals != NIL)
+	{
+		(void) find_calls(linitial(quals), &of_quals);
+		if (of_quals.calls == NIL)
+			node->qual = list_concat(node->qual, quals);
+		else
+			node = put_on_top(node, &of_quals, quals, 0);
+	}
+	(void) find_calls((Node *) node->targetlist, &of_list);
+	if (of_list.calls != NIL)
+		node = put_on_top(node, &of_list, NIL, limit);
+	return node;
+}
+
+/* Whose qual is a mere filter of what it would give. */
+static bool
+may_filter(Plan *node)
+{
+	return node->qual != NIL && !IsA(node, WindowAgg);
+}
+
+/* The first qual that calls a model and all after it, taken from the node. */
+static List *
+take_quals(Plan *node, Step *step)
+{
+	List	   *stay = NIL;
+	List	   *taken = NIL;
+	ListCell   *cell;
+
+	foreach(cell, node->qual)
+		if (taken != NIL || calls_model(lfirst(cell), step))
+			taken = lappend(taken, lfirst(cell));
+		else
+			stay = lappend(stay, lfirst(cell));
+	node->qual = stay;
+	return taken;
+}
+
+/*
+ * The node gives leaves from now on; what it gave before, and the quals, are
+ * computed by the scan on top.
+ */
+static Plan *
+put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
+{
+	List	   *columns;
 	List	   *functions = NIL;
-	List	   *arguments = NIL;
+	List	   *expressions = NIL;
 	List	   *target_list;
 	CustomScan *scan;
 	ListCell   *cell;
 
-	if (!calls_model((Node *) node->targetlist, step))
-		return node;
-	(void) find_calls((Node *) node->targetlist, &rewrite);
-	if (rewrite.calls == NIL)
-		return node;
-	(void) find_leaves((Node *) node->targetlist, &rewrite);
+	(void) find_leaves((Node *) node->targetlist, rewrite);
+	(void) find_leaves((Node *) quals, rewrite);
+	rewrite->varno = INDEX_VAR;
+	target_list = (List *) replace((Node *) node->targetlist, rewrite);
+	quals = (List *) replace((Node *) quals, rewrite);
 
-	rewrite.varno = INDEX_VAR;
-	target_list = (List *) replace((Node *) node->targetlist, &rewrite);
+	rewrite->varno = OUTER_VAR;
+	rewrite->keep_calls = true;
+	columns = give_leaves(node, rewrite);
+	foreach(cell, rewrite->calls)
+	{
+		CallSite   *site = lfirst(cell);
+		FuncExpr   *call = (FuncExpr *) replace((Node *) site->call, rewrite);
+		Node	   *guard = site->guard == NIL ? NULL :
+			replace((Node *) make_ands_explicit(site->guard), rewrite);
 
-	rewrite.varno = OUTER_VAR;
-	rewrite.keep_calls = true;
+		columns = lappend(columns,
+						  makeTargetEntry((Expr *) call,
+										  list_length(columns) + 1, NULL, false));
+		functions = lappend_oid(functions, call->funcid);
+		expressions = lappend(expressions, lcons(guard, list_copy(call->args)));
+	}
+	scan = smrt_predictscan_make(node, target_list, columns,
+								 list_length(rewrite->leaves), functions,
+								 expressions, limit);
+	scan->scan.plan.qual = quals;
+	scan->scan.plan.plan_node_id = rewrite->step->next_node_id++;
+	return &scan->scan.plan;
+}
+
+/* The same columns as the scan on top sees them. */
+static List *
+give_leaves(Plan *node, Rewrite *rewrite)
+{
+	List	   *columns = NIL;
+	ListCell   *cell;
+
 	node->targetlist = NIL;
-	foreach(cell, rewrite.leaves)
+	foreach(cell, rewrite->leaves)
 	{
 		Expr	   *leaf = lfirst(cell);
 		int			number = foreach_current_index(cell) + 1;
@@ -269,24 +369,10 @@ split(Plan *node, Step *step, int limit)
 														  (Node *) leaf),
 										  number, NULL, false));
 	}
-	foreach(cell, rewrite.calls)
-	{
-		FuncExpr   *call = (FuncExpr *) replace(lfirst(cell), &rewrite);
-
-		columns = lappend(columns,
-						  makeTargetEntry((Expr *) call,
-										  list_length(columns) + 1, NULL, false));
-		functions = lappend_oid(functions, call->funcid);
-		arguments = lappend(arguments, call->args);
-	}
-	scan = smrt_predictscan_make(node, target_list, columns,
-								 list_length(rewrite.leaves), functions,
-								 arguments, limit);
-	scan->scan.plan.plan_node_id = step->next_node_id++;
-	return &scan->scan.plan;
+	return columns;
 }
 
-/* Calls that every row reaches. */
+/* Calls that can become columns, each with its guard. */
 static bool
 find_calls(Node *node, Rewrite *rewrite)
 {
@@ -294,34 +380,142 @@ find_calls(Node *node, Rewrite *rewrite)
 		return false;
 	if (is_model_call(node, rewrite->step))
 	{
-		if (!rewrite->guarded &&
-			can_be_column((FuncExpr *) node, rewrite->step) &&
-			position(rewrite->calls, node) == 0)
-			rewrite->calls = lappend(rewrite->calls, node);
+		add_call((FuncExpr *) node, rewrite);
 		return false;
 	}
 	switch (nodeTag(node))
 	{
 		case T_CaseExpr:
-			(void) find_calls((Node *) ((CaseExpr *) node)->arg, rewrite);
+			find_in_case((CaseExpr *) node, rewrite);
 			return false;
 		case T_CoalesceExpr:
-			return find_guarded(((CoalesceExpr *) node)->args, rewrite);
+			find_in_turn(((CoalesceExpr *) node)->args, rewrite, is_null);
+			return false;
 		case T_BoolExpr:
-			if (((BoolExpr *) node)->boolop != NOT_EXPR)
-				return find_guarded(((BoolExpr *) node)->args, rewrite);
-			break;
+			if (((BoolExpr *) node)->boolop == NOT_EXPR)
+				break;
+			find_in_turn(((BoolExpr *) node)->args, rewrite,
+						 ((BoolExpr *) node)->boolop == AND_EXPR ?
+						 is_not_false : is_not_true);
+			return false;
 		default:
 			break;
 	}
 	return expression_tree_walker(node, find_calls, rewrite);
 }
 
-/* The first argument is reached by every row, the others are not. */
-static bool
-find_guarded(List *arguments, Rewrite *rewrite)
+static void
+find_in_case(CaseExpr *expr, Rewrite *rewrite)
 {
-	return find_calls(linitial(arguments), rewrite);
+	List	   *guard = rewrite->guard;
+	ListCell   *cell;
+
+	/* CASE x WHEN ...: its conditions make sense inside it only. */
+	if (expr->arg != NULL)
+	{
+		(void) find_calls((Node *) expr->arg, rewrite);
+		return;
+	}
+	foreach(cell, expr->args)
+	{
+		CaseWhen   *when = lfirst(cell);
+		List	   *here = rewrite->guard;
+
+		(void) find_calls((Node *) when->expr, rewrite);
+		rewrite->guard = lappend(list_copy(here), when->expr);
+		(void) find_calls((Node *) when->result, rewrite);
+		rewrite->guard = lappend(list_copy(here), is_not_true(when->expr));
+	}
+	(void) find_calls((Node *) expr->defresult, rewrite);
+	rewrite->guard = guard;
+}
+
+/* Arguments of which each is reached only if all before it were passed over. */
+static void
+find_in_turn(List *arguments, Rewrite *rewrite,
+			 Expr *(*passed_over) (Expr *argument))
+{
+	List	   *guard = rewrite->guard;
+	ListCell   *cell;
+
+	foreach(cell, arguments)
+	{
+		(void) find_calls(lfirst(cell), rewrite);
+		rewrite->guard = lappend(list_copy(rewrite->guard),
+								 passed_over(lfirst(cell)));
+	}
+	rewrite->guard = guard;
+}
+
+static Expr *
+is_null(Expr *argument)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = argument;
+	test->nulltesttype = IS_NULL;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+static Expr *
+is_not_true(Expr *argument)
+{
+	return boolean_test(argument, IS_NOT_TRUE);
+}
+
+static Expr *
+is_not_false(Expr *argument)
+{
+	return boolean_test(argument, IS_NOT_FALSE);
+}
+
+static Expr *
+boolean_test(Expr *argument, BoolTestType type)
+{
+	BooleanTest *test = makeNode(BooleanTest);
+
+	test->arg = argument;
+	test->booltesttype = type;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+static void
+add_call(FuncExpr *call, Rewrite *rewrite)
+{
+	CallSite   *site;
+
+	if (!can_be_column(call, rewrite->guard, rewrite->step))
+		return;
+	site = palloc(sizeof(CallSite));
+	site->call = call;
+	site->guard = rewrite->guard;
+	if (call_number(rewrite->calls, (Node *) call) == 0)
+		rewrite->calls = lappend(rewrite->calls, site);
+}
+
+/*
+ * From 1; 0: it is none of them.  Two calls are one only if they stand at one
+ * place of the statement, as the copies that (f(x)).* makes do: a model may
+ * answer differently each time.
+ */
+static int
+call_number(List *calls, Node *node)
+{
+	ListCell   *cell;
+
+	foreach(cell, calls)
+	{
+		CallSite   *site = lfirst(cell);
+
+		if ((Node *) site->call == node ||
+			(site->guard == NIL && site->call->location >= 0 &&
+			 site->call->location == ((FuncExpr *) node)->location &&
+			 equal(site->call, node)))
+			return foreach_current_index(cell) + 1;
+	}
+	return 0;
 }
 
 static bool
@@ -342,7 +536,7 @@ is_model_call(Node *node, Step *step)
 }
 
 static bool
-can_be_column(FuncExpr *call, Step *step)
+can_be_column(FuncExpr *call, List *guard, Step *step)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
 	bool		changes_identity;
@@ -352,8 +546,10 @@ can_be_column(FuncExpr *call, Step *step)
 	changes_identity = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef ||
 		!heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
 	ReleaseSysCache(tuple);
+	/* Models are volatile, so this finds nested calls too. */
 	return !changes_identity && !call->funcretset &&
-		!contain_volatile_functions((Node *) call->args);
+		!contain_volatile_functions((Node *) call->args) &&
+		!contain_volatile_functions((Node *) guard);
 }
 
 static bool
@@ -410,7 +606,7 @@ replace(Node *node, Rewrite *rewrite)
 							   position(rewrite->leaves, node), node);
 	if (!rewrite->keep_calls && is_model_call(node, rewrite->step))
 	{
-		number = position(rewrite->calls, node);
+		number = call_number(rewrite->calls, node);
 		if (number > 0)
 			return (Node *) column(rewrite->varno,
 								   list_length(rewrite->leaves) + number, node);
@@ -425,23 +621,14 @@ column(int varno, int number, Node *of)
 				   exprCollation(of), 0);
 }
 
-/*
- * From 1; 0: not in it.  Two calls are one only if they stand at one place of
- * the statement, as the copies that (f(x)).* makes do: a model may answer
- * differently each time.
- */
+/* From 1; 0: not in it. */
 static int
 position(List *list, Node *node)
 {
 	ListCell   *cell;
 
 	foreach(cell, list)
-		if (lfirst(cell) == node ||
-			(equal(lfirst(cell), node) &&
-			 (!IsA(node, FuncExpr) ||
-			  (((FuncExpr *) node)->location >= 0 &&
-			   ((FuncExpr *) node)->location ==
-			   ((FuncExpr *) lfirst(cell))->location))))
+		if (equal(lfirst(cell), node))
 			return foreach_current_index(cell) + 1;
 	return 0;
 }

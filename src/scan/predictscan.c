@@ -35,6 +35,7 @@
 typedef struct Call
 {
 	const SmrtModel *model;
+	ExprState  *guard;			/* NULL: every row is predicted */
 	List	   *arguments;		/* of ExprState, over the child's slot */
 	Datum	   *values;
 	bool	   *nulls;
@@ -69,6 +70,7 @@ static void check_execute(Oid function);
 static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
 static void take_in(PredictScan *scan, TupleTableSlot *slot);
+static bool write_row(Call *call, ExprContext *econtext, SmrtBuf *body);
 static void give_out(PredictScan *scan);
 static void end(CustomScanState *node);
 static void rescan(CustomScanState *node);
@@ -97,7 +99,7 @@ smrt_predictscan_register(void)
 
 CustomScan *
 smrt_predictscan_make(Plan *child, List *target_list, List *columns,
-					  int n_child_columns, List *functions, List *arguments,
+					  int n_child_columns, List *functions, List *expressions,
 					  int limit)
 {
 	CustomScan *scan = makeNode(CustomScan);
@@ -113,7 +115,7 @@ smrt_predictscan_make(Plan *child, List *target_list, List *columns,
 	plan->targetlist = target_list;
 	plan->lefttree = child;
 	scan->custom_scan_tlist = columns;
-	scan->custom_exprs = arguments;
+	scan->custom_exprs = expressions;
 	scan->custom_private = list_make3(makeInteger(n_child_columns), functions,
 									  makeInteger(limit));
 	scan->methods = &scan_methods;
@@ -156,12 +158,15 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	foreach(cell, functions)
 	{
 		Call	   *call = &scan->calls[foreach_current_index(cell)];
+		List	   *expressions;
 
 		/* The call is a column now, so the executor does not check it. */
 		check_execute(lfirst_oid(cell));
 		call->model = smrt_model_read(lfirst_oid(cell));
-		call->arguments = ExecInitExprList(list_nth(plan->custom_exprs,
-													foreach_current_index(cell)),
+		expressions = list_nth(plan->custom_exprs, foreach_current_index(cell));
+		if (linitial(expressions) != NULL)
+			call->guard = ExecInitExpr(linitial(expressions), &node->ss.ps);
+		call->arguments = ExecInitExprList(list_copy_tail(expressions, 1),
 										   &node->ss.ps);
 		call->values = palloc(call->model->n_arguments * sizeof(Datum));
 		call->nulls = palloc(call->model->n_arguments * sizeof(bool));
@@ -252,24 +257,43 @@ take_in(PredictScan *scan, TupleTableSlot *slot)
 	for (int i = 0; i < scan->n_calls; i++)
 	{
 		Call	   *call = &scan->calls[i];
-		ListCell   *cell;
 		SmrtBuf    *body;
-		bool		skip;
+		bool		sent;
 
 		if (call->engine == NULL)
 			call->engine = smrt_engine_create(call->model);
 		body = smrt_engine_begin_row(call->engine);
 		MemoryContextSwitchTo(scan->row_context);
-		foreach(cell, call->arguments)
-			call->values[foreach_current_index(cell)] =
-				ExecEvalExpr((ExprState *) lfirst(cell), econtext,
-							 &call->nulls[foreach_current_index(cell)]);
-		skip = !smrt_row_write(call->model, call->values, call->nulls, body);
+		sent = write_row(call, econtext, body);
 		MemoryContextSwitchTo(scan->scan_context);
-		smrt_engine_end_row(call->engine, skip);
+		smrt_engine_end_row(call->engine, !sent);
 		MemoryContextReset(scan->row_context);
 	}
 	MemoryContextSwitchTo(before);
+}
+
+/* False when the row is not to be predicted. */
+static bool
+write_row(Call *call, ExprContext *econtext, SmrtBuf *body)
+{
+	ListCell   *cell;
+	Datum		reached;
+	bool		is_null;
+
+	if (call->guard != NULL)
+	{
+		reached = ExecEvalExpr(call->guard, econtext, &is_null);
+		if (is_null || !DatumGetBool(reached))
+			return false;
+	}
+	foreach(cell, call->arguments)
+	{
+		int			i = foreach_current_index(cell);
+
+		call->values[i] = ExecEvalExpr((ExprState *) lfirst(cell), econtext,
+									   &call->nulls[i]);
+	}
+	return smrt_row_write(call->model, call->values, call->nulls, body);
 }
 
 /* The oldest row becomes the scan tuple: the child's columns, then the calls'. */
@@ -316,6 +340,7 @@ end(CustomScanState *node)
 {
 	PredictScan *scan = (PredictScan *) node;
 
+	ExecClearTuple(scan->row);	/* its tuple lies in the scan's context */
 	MemoryContextDelete(scan->scan_context);
 	MemoryContextDelete(scan->row_context);
 	ExecEndNode(outerPlanState(node));
@@ -332,6 +357,7 @@ rescan(CustomScanState *node)
 static void
 reset(PredictScan *scan)
 {
+	ExecClearTuple(scan->row);	/* its tuple lies in the scan's context */
 	MemoryContextReset(scan->scan_context);
 	for (int i = 0; i < scan->n_calls; i++)
 		scan->calls[i].engine = NULL;

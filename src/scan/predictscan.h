@@ -20,12 +20,12 @@ extern void smrt_predictscan_register(void);
 
 /*
  * A node on top of child.  columns is its custom_scan_tlist: what the child
- * gives, then the calls; arguments has a list of expressions over the child's
- * columns for each call.
+ * gives, then the calls; expressions has a list for each call, over the child's
+ * columns: its guard (NULL: none), then its arguments.
  */
 extern CustomScan *smrt_predictscan_make(Plan *child, List *target_list,
 										 List *columns, int n_child_columns,
-										 List *functions, List *arguments,
+										 List *functions, List *expressions,
 										 int limit);
 
 #endif							/* SMRT_SCAN_PREDICTSCAN_H */

@@ -154,7 +154,9 @@ class ImdsTest(StandInTest):
     def test_botocore_finds_keys(self):
         fetcher = InstanceMetadataFetcher(
             config={"ec2_metadata_service_endpoint": running.facts["url"] + "/imds/"})
-        found = InstanceMetadataProvider(fetcher).load().get_frozen_credentials()
+        found = InstanceMetadataProvider(fetcher).load()
+        self.assertIsNotNone(found, state("imds"))
+        found = found.get_frozen_credentials()
         self.assertIsNone(call_with({"AccessKeyId": found.access_key,
                                      "SecretAccessKey": found.secret_key,
                                      "SessionToken": found.token}))
