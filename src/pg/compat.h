@@ -30,6 +30,11 @@
 #if PG_VERSION_NUM >= 170000
 #include "utils/wait_event.h"
 #endif
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#else
+#include "commands/explain.h"
+#endif
 
 /* 18's spelling, before a declaration. */
 #ifndef pg_noreturn
