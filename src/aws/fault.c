@@ -110,11 +110,16 @@ kind_of_status(int status)
 			return SMRT_FAULT_MODEL;
 		case 429:
 			return SMRT_FAULT_THROTTLED;
+		case 500:
+		case 502:
+		case 503:
+		case 504:
+			return SMRT_FAULT_SERVICE;
 		case 530:
 			return SMRT_FAULT_DEPENDENCY;
 		default:
 			if (status >= 500)
-				return SMRT_FAULT_SERVICE;
+				return SMRT_FAULT_SERVER;
 			return status >= 400 ? SMRT_FAULT_REFUSED : SMRT_FAULT_REPLY;
 	}
 }

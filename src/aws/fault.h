@@ -33,7 +33,9 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_MODEL,			/* ModelError: the container failed */
 	SMRT_FAULT_NOT_READY,		/* ModelNotReadyException: still loading */
 	SMRT_FAULT_THROTTLED,
-	SMRT_FAULT_SERVICE,			/* InternalFailure, ServiceUnavailable, 5xx */
+	SMRT_FAULT_SERVICE,			/* InternalFailure, ServiceUnavailable, 500, 502,
+								 * 503, 504 */
+	SMRT_FAULT_SERVER,			/* any other status from 500 on */
 	SMRT_FAULT_DEPENDENCY,		/* InternalDependencyException */
 
 	SMRT_FAULT_COUNT

@@ -337,7 +337,8 @@ may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
 	if (smrt_pump_now_ms() >= call->give_up_at_ms)
 		*ended_by = SMRT_ENDED_BY_TOTAL_TIMEOUT;
 	else if (!smrt_retry_counts(class, call->retries, max_attempts))
-		*ended_by = "max_attempts";
+		*ended_by = class == SMRT_RETRY_ONCE && max_attempts > 2 ?
+			"the rule to try this once again only" : "max_attempts";
 	else if (call->call.reply.fault.kind == SMRT_FAULT_TIMEOUT &&
 			 !set->limits.retry_timeouts)
 		*ended_by = "retry_timeouts";

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <curl/curl.h>
@@ -171,6 +172,12 @@ drive_sockets(void)
 		if ((events[i].events & (watch->wanted | SMRT_POLL_ERROR)) == 0 ||
 			watch->wanted == 0)
 		{
+			/*
+			 * Nobody waits for what a kept connection says now: it is its end, or
+			 * an answer too many, which the next request would take for its own.
+			 */
+			if (watch->ours && watch->wanted == 0)
+				(void) shutdown(events[i].fd, SHUT_RDWR);
 			(void) smrt_poller_change(poller, events[i].fd, watch->registered,
 									  watch->wanted);
 			watch->registered = watch->wanted;
@@ -294,6 +301,7 @@ smrt_transfer_submit(SmrtTransfer *transfer, const char *identity)
 
 	if (lane == NULL)
 		return false;
+	drive_sockets();			/* ends kept connections that spoke unasked */
 	code = curl_multi_add_handle(lane->multi, transfer->easy);
 	smrt_pump_unmask_signals();
 	if (code != CURLM_OK)

@@ -65,6 +65,7 @@ static const FaultRow rows[] = {
 	[SMRT_FAULT_THROTTLED] = {RESOURCES, "the service throttled the request",
 		"Send fewer requests at once, or give the endpoint more capacity."},
 	[SMRT_FAULT_SERVICE] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
+	[SMRT_FAULT_SERVER] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
 	[SMRT_FAULT_DEPENDENCY] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
 };
 

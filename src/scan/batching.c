@@ -9,21 +9,12 @@
  * Quals are never reordered: the first one that calls a model and all after it
  * move up together, into a scan of their own, below the one for the list.
  *
- * A call that not every row reaches (in CASE, COALESCE, AND, OR) has a guard: the
- * conditions under which the expression around it would get there.  The scan
- * asks it first, and neither evaluates the arguments of a row nor sends it where
- * the guard says no.
- *
  * What is not understood is left alone: then each row is a request, which is
- * slow and right.  Left alone are calls whose arguments or guard call something
- * volatile or another model, functions that are SECURITY DEFINER or have a SET
- * clause, the arguments of aggregates and window functions, and nodes of other
- * kinds than those below.
+ * slow and right.  That goes for calls that scan/callsite.c does not find, and
+ * for nodes of other kinds than those below.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_proc.h"
 #include "commands/proclang.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -32,9 +23,8 @@
 #include "pg/compat.h"
 #include "pg/settings.h"
 #include "scan/batching.h"
+#include "scan/callsite.h"
 #include "scan/predictscan.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #define LANGUAGE "sagemaker"
 
@@ -44,22 +34,15 @@ typedef struct Step
 	int			next_node_id;
 } Step;
 
-/* A call that becomes a column. */
-typedef struct CallSite
-{
-	FuncExpr   *call;
-	List	   *guard;			/* of Expr, all true for rows that get there */
-} CallSite;
-
 /* Expressions of one node being taken apart. */
 typedef struct Rewrite
 {
 	Step	   *step;
-	List	   *guard;			/* of where we are */
-	List	   *calls;			/* of CallSite */
+	List	   *calls;			/* of SmrtCallSite */
 	List	   *leaves;			/* of Expr: what the node below gives */
 	int			varno;			/* how leaves are referred to */
 	bool		keep_calls;		/* calls stay calls */
+	int			n_columns;		/* before those of the calls */
 } Rewrite;
 
 static planner_hook_type previous_planner;
@@ -72,25 +55,14 @@ static void visit(Plan **node, Step *step, int limit);
 static void visit_list(List *plans, Step *step);
 static int	limit_of(Plan *node);
 static bool can_be_split(Plan *node);
+static bool takes_arguments(Plan *node);
+static void lift_arguments(Plan *node, Step *step);
+static Node *replace_calls(Node *node, Rewrite *rewrite);
 static Plan *split(Plan *node, Step *step, int limit);
 static bool may_filter(Plan *node);
 static List *take_quals(Plan *node, Step *step);
 static Plan *put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit);
 static List *give_leaves(Plan *node, Rewrite *rewrite);
-static bool find_calls(Node *node, Rewrite *rewrite);
-static void find_in_case(CaseExpr *expr, Rewrite *rewrite);
-static void find_in_turn(List *arguments, Rewrite *rewrite,
-						 Expr *(*passed_over) (Expr *argument));
-static Expr *is_null(Expr *argument);
-static Expr *is_not_true(Expr *argument);
-static Expr *is_not_false(Expr *argument);
-static Expr *boolean_test(Expr *argument, BoolTestType type);
-static void add_call(FuncExpr *call, Rewrite *rewrite);
-static int	call_number(List *calls, Node *node);
-static bool is_model_call(Node *node, Step *step);
-static bool can_be_column(FuncExpr *call, List *guard, Step *step);
-static bool calls_model(Node *node, Step *step);
-static bool is_leaf(Node *node);
 static bool find_leaves(Node *node, Rewrite *rewrite);
 static Node *replace(Node *node, Rewrite *rewrite);
 static Var *column(int varno, int number, Node *of);
@@ -201,8 +173,97 @@ visit(Plan **node, Step *step, int limit)
 		default:
 			break;
 	}
+	if (takes_arguments(*node))
+		lift_arguments(*node, step);
 	if (can_be_split(*node))
 		*node = split(*node, step, limit);
+}
+
+/* Nodes whose aggregates or window functions are fed by the node below. */
+static bool
+takes_arguments(Plan *node)
+{
+	if (node->lefttree == NULL)
+		return false;
+	/* Grouping sets sort the same input anew, each for itself. */
+	return IsA(node, WindowAgg) ||
+		(IsA(node, Agg) && ((Agg *) node)->chain == NIL);
+}
+
+/*
+ * Calls in the arguments of aggregates are computed by a scan below the node,
+ * which gives the child's columns at the same numbers and the calls after them.
+ */
+static void
+lift_arguments(Plan *node, Step *step)
+{
+	Rewrite		rewrite = {.step = step,.varno = OUTER_VAR};
+	List	   *target_list = NIL;
+	List	   *columns = NIL;
+	List	   *functions = NIL;
+	List	   *expressions = NIL;
+	CustomScan *scan;
+	ListCell   *cell;
+
+	rewrite.calls = smrt_callsite_find_in_arguments((Node *) list_make2(node->targetlist,
+																		node->qual),
+													step->language);
+	if (rewrite.calls == NIL)
+		return;
+	foreach(cell, node->lefttree->targetlist)
+	{
+		TargetEntry *entry = flatCopyTargetEntry(lfirst(cell));
+
+		columns = lappend(columns,
+						  makeTargetEntry((Expr *) column(OUTER_VAR, entry->resno,
+														  (Node *) entry->expr),
+										  entry->resno, NULL, false));
+		entry->expr = (Expr *) column(INDEX_VAR, entry->resno,
+									  (Node *) entry->expr);
+		target_list = lappend(target_list, entry);
+	}
+	rewrite.n_columns = list_length(columns);
+	foreach(cell, rewrite.calls)
+	{
+		SmrtCallSite *site = lfirst(cell);
+		int			number = list_length(columns) + 1;
+
+		columns = lappend(columns, makeTargetEntry((Expr *) site->call, number,
+												   NULL, false));
+		target_list = lappend(target_list,
+							  makeTargetEntry((Expr *) column(INDEX_VAR, number,
+															  (Node *) site->call),
+											  number, NULL, false));
+		functions = lappend_oid(functions, site->call->funcid);
+		expressions = lappend(expressions,
+							  lcons(site->guard == NIL ? NULL :
+									make_ands_explicit(site->guard),
+									list_copy(site->call->args)));
+	}
+	scan = smrt_predictscan_make(node->lefttree, target_list, columns,
+								 rewrite.n_columns, functions, expressions, 0);
+	scan->scan.plan.plan_node_id = step->next_node_id++;
+	node->targetlist = (List *) replace_calls((Node *) node->targetlist, &rewrite);
+	node->qual = (List *) replace_calls((Node *) node->qual, &rewrite);
+	node->lefttree = &scan->scan.plan;
+}
+
+/* Calls become columns of the scan below; everything else stays. */
+static Node *
+replace_calls(Node *node, Rewrite *rewrite)
+{
+	int			number;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, FuncExpr))
+	{
+		number = smrt_callsite_number(rewrite->calls, (FuncExpr *) node);
+		if (number > 0)
+			return (Node *) column(rewrite->varno, rewrite->n_columns + number,
+								   node);
+	}
+	return expression_tree_mutator(node, replace_calls, rewrite);
 }
 
 static int
@@ -269,13 +330,14 @@ split(Plan *node, Step *step, int limit)
 
 	if (quals != NIL)
 	{
-		(void) find_calls(linitial(quals), &of_quals);
+		of_quals.calls = smrt_callsite_find(linitial(quals), step->language);
 		if (of_quals.calls == NIL)
 			node->qual = list_concat(node->qual, quals);
 		else
 			node = put_on_top(node, &of_quals, quals, 0);
 	}
-	(void) find_calls((Node *) node->targetlist, &of_list);
+	of_list.calls = smrt_callsite_find((Node *) node->targetlist,
+									   step->language);
 	if (of_list.calls != NIL)
 		node = put_on_top(node, &of_list, NIL, limit);
 	return node;
@@ -297,7 +359,7 @@ take_quals(Plan *node, Step *step)
 	ListCell   *cell;
 
 	foreach(cell, node->qual)
-		if (taken != NIL || calls_model(lfirst(cell), step))
+		if (taken != NIL || smrt_callsite_exists(lfirst(cell), step->language))
 			taken = lappend(taken, lfirst(cell));
 		else
 			stay = lappend(stay, lfirst(cell));
@@ -330,7 +392,7 @@ put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
 	columns = give_leaves(node, rewrite);
 	foreach(cell, rewrite->calls)
 	{
-		CallSite   *site = lfirst(cell);
+		SmrtCallSite *site = lfirst(cell);
 		FuncExpr   *call = (FuncExpr *) replace((Node *) site->call, rewrite);
 		Node	   *guard = site->guard == NIL ? NULL :
 			replace((Node *) make_ands_explicit(site->guard), rewrite);
@@ -372,220 +434,12 @@ give_leaves(Plan *node, Rewrite *rewrite)
 	return columns;
 }
 
-/* Calls that can become columns, each with its guard. */
-static bool
-find_calls(Node *node, Rewrite *rewrite)
-{
-	if (node == NULL || is_leaf(node))
-		return false;
-	if (is_model_call(node, rewrite->step))
-	{
-		add_call((FuncExpr *) node, rewrite);
-		return false;
-	}
-	switch (nodeTag(node))
-	{
-		case T_CaseExpr:
-			find_in_case((CaseExpr *) node, rewrite);
-			return false;
-		case T_CoalesceExpr:
-			find_in_turn(((CoalesceExpr *) node)->args, rewrite, is_null);
-			return false;
-		case T_BoolExpr:
-			if (((BoolExpr *) node)->boolop == NOT_EXPR)
-				break;
-			find_in_turn(((BoolExpr *) node)->args, rewrite,
-						 ((BoolExpr *) node)->boolop == AND_EXPR ?
-						 is_not_false : is_not_true);
-			return false;
-		default:
-			break;
-	}
-	return expression_tree_walker(node, find_calls, rewrite);
-}
-
-static void
-find_in_case(CaseExpr *expr, Rewrite *rewrite)
-{
-	List	   *guard = rewrite->guard;
-	ListCell   *cell;
-
-	/* CASE x WHEN ...: its conditions make sense inside it only. */
-	if (expr->arg != NULL)
-	{
-		(void) find_calls((Node *) expr->arg, rewrite);
-		return;
-	}
-	foreach(cell, expr->args)
-	{
-		CaseWhen   *when = lfirst(cell);
-		List	   *here = rewrite->guard;
-
-		(void) find_calls((Node *) when->expr, rewrite);
-		rewrite->guard = lappend(list_copy(here), when->expr);
-		(void) find_calls((Node *) when->result, rewrite);
-		rewrite->guard = lappend(list_copy(here), is_not_true(when->expr));
-	}
-	(void) find_calls((Node *) expr->defresult, rewrite);
-	rewrite->guard = guard;
-}
-
-/* Arguments of which each is reached only if all before it were passed over. */
-static void
-find_in_turn(List *arguments, Rewrite *rewrite,
-			 Expr *(*passed_over) (Expr *argument))
-{
-	List	   *guard = rewrite->guard;
-	ListCell   *cell;
-
-	foreach(cell, arguments)
-	{
-		(void) find_calls(lfirst(cell), rewrite);
-		rewrite->guard = lappend(list_copy(rewrite->guard),
-								 passed_over(lfirst(cell)));
-	}
-	rewrite->guard = guard;
-}
-
-static Expr *
-is_null(Expr *argument)
-{
-	NullTest   *test = makeNode(NullTest);
-
-	test->arg = argument;
-	test->nulltesttype = IS_NULL;
-	test->location = -1;
-	return (Expr *) test;
-}
-
-static Expr *
-is_not_true(Expr *argument)
-{
-	return boolean_test(argument, IS_NOT_TRUE);
-}
-
-static Expr *
-is_not_false(Expr *argument)
-{
-	return boolean_test(argument, IS_NOT_FALSE);
-}
-
-static Expr *
-boolean_test(Expr *argument, BoolTestType type)
-{
-	BooleanTest *test = makeNode(BooleanTest);
-
-	test->arg = argument;
-	test->booltesttype = type;
-	test->location = -1;
-	return (Expr *) test;
-}
-
-static void
-add_call(FuncExpr *call, Rewrite *rewrite)
-{
-	CallSite   *site;
-
-	if (!can_be_column(call, rewrite->guard, rewrite->step))
-		return;
-	site = palloc(sizeof(CallSite));
-	site->call = call;
-	site->guard = rewrite->guard;
-	if (call_number(rewrite->calls, (Node *) call) == 0)
-		rewrite->calls = lappend(rewrite->calls, site);
-}
-
-/*
- * From 1; 0: it is none of them.  Two calls are one only if they stand at one
- * place of the statement, as the copies that (f(x)).* makes do: a model may
- * answer differently each time.
- */
-static int
-call_number(List *calls, Node *node)
-{
-	ListCell   *cell;
-
-	foreach(cell, calls)
-	{
-		CallSite   *site = lfirst(cell);
-
-		if ((Node *) site->call == node ||
-			(site->guard == NIL && site->call->location >= 0 &&
-			 site->call->location == ((FuncExpr *) node)->location &&
-			 equal(site->call, node)))
-			return foreach_current_index(cell) + 1;
-	}
-	return 0;
-}
-
-static bool
-is_model_call(Node *node, Step *step)
-{
-	HeapTuple	tuple;
-	bool		is_model;
-
-	if (!IsA(node, FuncExpr))
-		return false;
-	tuple = SearchSysCache1(PROCOID,
-							ObjectIdGetDatum(((FuncExpr *) node)->funcid));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	is_model = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == step->language;
-	ReleaseSysCache(tuple);
-	return is_model;
-}
-
-static bool
-can_be_column(FuncExpr *call, List *guard, Step *step)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-	bool		changes_identity;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	changes_identity = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef ||
-		!heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
-	ReleaseSysCache(tuple);
-	/* Models are volatile, so this finds nested calls too. */
-	return !changes_identity && !call->funcretset &&
-		!contain_volatile_functions((Node *) call->args) &&
-		!contain_volatile_functions((Node *) guard);
-}
-
-static bool
-calls_model(Node *node, Step *step)
-{
-	if (node == NULL)
-		return false;
-	if (is_model_call(node, step))
-		return true;
-	return expression_tree_walker(node, calls_model, step);
-}
-
-/* What only the node itself can compute. */
-static bool
-is_leaf(Node *node)
-{
-	switch (nodeTag(node))
-	{
-		case T_Var:
-		case T_Aggref:
-		case T_GroupingFunc:
-		case T_WindowFunc:
-		case T_SubPlan:
-		case T_AlternativeSubPlan:
-			return true;
-		default:
-			return false;
-	}
-}
-
 static bool
 find_leaves(Node *node, Rewrite *rewrite)
 {
 	if (node == NULL)
 		return false;
-	if (is_leaf(node))
+	if (smrt_callsite_leaf(node))
 	{
 		rewrite->leaves = list_append_unique(rewrite->leaves, node);
 		return false;
@@ -601,12 +455,12 @@ replace(Node *node, Rewrite *rewrite)
 
 	if (node == NULL)
 		return NULL;
-	if (is_leaf(node))
+	if (smrt_callsite_leaf(node))
 		return (Node *) column(rewrite->varno,
 							   position(rewrite->leaves, node), node);
-	if (!rewrite->keep_calls && is_model_call(node, rewrite->step))
+	if (!rewrite->keep_calls && IsA(node, FuncExpr))
 	{
-		number = call_number(rewrite->calls, node);
+		number = smrt_callsite_number(rewrite->calls, (FuncExpr *) node);
 		if (number > 0)
 			return (Node *) column(rewrite->varno,
 								   list_length(rewrite->leaves) + number, node);

@@ -1,0 +1,301 @@
+/*
+ * Finding calls.
+ *
+ * A call that not every row reaches (in CASE, COALESCE, AND, OR, FILTER) has a
+ * guard: the conditions under which the expression around it would get there.
+ * Who batches the call asks it first, and neither evaluates the arguments of a
+ * row nor sends it where the guard says no.
+ *
+ * Not found, and so left to run row by row, are calls whose arguments or guard
+ * call something volatile or another model, and functions that are SECURITY
+ * DEFINER or have a SET clause.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_proc.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "pg/compat.h"
+#include "scan/callsite.h"
+#include "utils/syscache.h"
+
+typedef struct Finder
+{
+	Oid			language;
+	List	   *guard;			/* of where we are */
+	List	   *calls;			/* of SmrtCallSite */
+} Finder;
+
+static bool find_calls(Node *node, Finder *finder);
+static void find_in_case(CaseExpr *expr, Finder *finder);
+static void find_in_turn(List *arguments, Finder *finder,
+						 Expr *(*passed_over) (Expr *argument));
+static bool find_arguments(Node *node, Finder *finder);
+static Expr *is_null(Expr *argument);
+static Expr *is_not_true(Expr *argument);
+static Expr *is_not_false(Expr *argument);
+static Expr *boolean_test(Expr *argument, BoolTestType type);
+static void add_call(FuncExpr *call, Finder *finder);
+static bool is_model_call(Node *node, Oid language);
+static bool can_be_column(FuncExpr *call, List *guard, Oid language);
+static bool exists(Node *node, Finder *finder);
+
+List *
+smrt_callsite_find(Node *node, Oid language)
+{
+	Finder		finder = {.language = language};
+
+	(void) find_calls(node, &finder);
+	return finder.calls;
+}
+
+List *
+smrt_callsite_find_in_arguments(Node *node, Oid language)
+{
+	Finder		finder = {.language = language};
+
+	(void) find_arguments(node, &finder);
+	return finder.calls;
+}
+
+/* A row that FILTER leaves out is not evaluated. */
+static bool
+find_arguments(Node *node, Finder *finder)
+{
+	List	   *arguments;
+	Expr	   *filter;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+	{
+		arguments = ((Aggref *) node)->args;
+		filter = ((Aggref *) node)->aggfilter;
+	}
+	else if (IsA(node, WindowFunc))
+	{
+		arguments = ((WindowFunc *) node)->args;
+		filter = ((WindowFunc *) node)->aggfilter;
+	}
+	else
+		return expression_tree_walker(node, find_arguments, finder);
+
+	if (filter != NULL)
+		finder->guard = list_make1(filter);
+	(void) find_calls((Node *) arguments, finder);
+	finder->guard = NIL;
+	return false;
+}
+
+/* Calls that can become columns, each with its guard. */
+static bool
+find_calls(Node *node, Finder *finder)
+{
+	if (node == NULL || smrt_callsite_leaf(node))
+		return false;
+	if (is_model_call(node, finder->language))
+	{
+		add_call((FuncExpr *) node, finder);
+		return false;
+	}
+	switch (nodeTag(node))
+	{
+		case T_CaseExpr:
+			find_in_case((CaseExpr *) node, finder);
+			return false;
+		case T_CoalesceExpr:
+			find_in_turn(((CoalesceExpr *) node)->args, finder, is_null);
+			return false;
+		case T_BoolExpr:
+			if (((BoolExpr *) node)->boolop == NOT_EXPR)
+				break;
+			find_in_turn(((BoolExpr *) node)->args, finder,
+						 ((BoolExpr *) node)->boolop == AND_EXPR ?
+						 is_not_false : is_not_true);
+			return false;
+		default:
+			break;
+	}
+	return expression_tree_walker(node, find_calls, finder);
+}
+
+static void
+find_in_case(CaseExpr *expr, Finder *finder)
+{
+	List	   *guard = finder->guard;
+	ListCell   *cell;
+
+	/* CASE x WHEN ...: its conditions make sense inside it only. */
+	if (expr->arg != NULL)
+	{
+		(void) find_calls((Node *) expr->arg, finder);
+		return;
+	}
+	foreach(cell, expr->args)
+	{
+		CaseWhen   *when = lfirst(cell);
+		List	   *here = finder->guard;
+
+		(void) find_calls((Node *) when->expr, finder);
+		finder->guard = lappend(list_copy(here), when->expr);
+		(void) find_calls((Node *) when->result, finder);
+		finder->guard = lappend(list_copy(here), is_not_true(when->expr));
+	}
+	(void) find_calls((Node *) expr->defresult, finder);
+	finder->guard = guard;
+}
+
+/* Arguments of which each is reached only if all before it were passed over. */
+static void
+find_in_turn(List *arguments, Finder *finder,
+			 Expr *(*passed_over) (Expr *argument))
+{
+	List	   *guard = finder->guard;
+	ListCell   *cell;
+
+	foreach(cell, arguments)
+	{
+		(void) find_calls(lfirst(cell), finder);
+		finder->guard = lappend(list_copy(finder->guard),
+								 passed_over(lfirst(cell)));
+	}
+	finder->guard = guard;
+}
+
+static Expr *
+is_null(Expr *argument)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = argument;
+	test->nulltesttype = IS_NULL;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+static Expr *
+is_not_true(Expr *argument)
+{
+	return boolean_test(argument, IS_NOT_TRUE);
+}
+
+static Expr *
+is_not_false(Expr *argument)
+{
+	return boolean_test(argument, IS_NOT_FALSE);
+}
+
+static Expr *
+boolean_test(Expr *argument, BoolTestType type)
+{
+	BooleanTest *test = makeNode(BooleanTest);
+
+	test->arg = argument;
+	test->booltesttype = type;
+	test->location = -1;
+	return (Expr *) test;
+}
+
+static void
+add_call(FuncExpr *call, Finder *finder)
+{
+	SmrtCallSite *site;
+
+	if (!can_be_column(call, finder->guard, finder->language))
+		return;
+	site = palloc(sizeof(SmrtCallSite));
+	site->call = call;
+	site->guard = finder->guard;
+	if (smrt_callsite_number(finder->calls, call) == 0)
+		finder->calls = lappend(finder->calls, site);
+}
+
+int
+smrt_callsite_number(List *calls, FuncExpr *call)
+{
+	ListCell   *cell;
+
+	foreach(cell, calls)
+	{
+		SmrtCallSite *site = lfirst(cell);
+
+		if (site->call == call ||
+			(site->guard == NIL && site->call->location >= 0 &&
+			 site->call->location == call->location &&
+			 equal(site->call, call)))
+			return foreach_current_index(cell) + 1;
+	}
+	return 0;
+}
+
+static bool
+is_model_call(Node *node, Oid language)
+{
+	HeapTuple	tuple;
+	bool		is_model;
+
+	if (!IsA(node, FuncExpr))
+		return false;
+	tuple = SearchSysCache1(PROCOID,
+							ObjectIdGetDatum(((FuncExpr *) node)->funcid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	is_model = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == language;
+	ReleaseSysCache(tuple);
+	return is_model;
+}
+
+static bool
+can_be_column(FuncExpr *call, List *guard, Oid language)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+	bool		changes_identity;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	changes_identity = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef ||
+		!heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
+	ReleaseSysCache(tuple);
+	/* Models are volatile, so this finds nested calls too. */
+	return !changes_identity && !call->funcretset &&
+		!contain_volatile_functions((Node *) call->args) &&
+		!contain_volatile_functions((Node *) guard);
+}
+
+bool
+smrt_callsite_exists(Node *node, Oid language)
+{
+	Finder		finder = {.language = language};
+
+	return exists(node, &finder);
+}
+
+static bool
+exists(Node *node, Finder *finder)
+{
+	if (node == NULL)
+		return false;
+	return is_model_call(node, finder->language) ||
+		expression_tree_walker(node, exists, finder);
+}
+
+/* What only the node itself can compute. */
+bool
+smrt_callsite_leaf(Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Aggref:
+		case T_GroupingFunc:
+		case T_WindowFunc:
+		case T_SubPlan:
+		case T_AlternativeSubPlan:
+			return true;
+		default:
+			return false;
+	}
+}
+

@@ -1,0 +1,38 @@
+/*
+ * Where an expression calls model functions.
+ */
+#ifndef SMRT_SCAN_CALLSITE_H
+#define SMRT_SCAN_CALLSITE_H
+
+#include "nodes/primnodes.h"
+
+/* A call that can become a column. */
+typedef struct SmrtCallSite
+{
+	FuncExpr   *call;
+	List	   *guard;			/* of Expr, all true for rows that get there; NIL:
+								 * every row does */
+} SmrtCallSite;
+
+/*
+ * The calls of functions of that language in an expression or target list, or,
+ * with in_arguments, only those in the arguments of aggregates and window
+ * functions.
+ */
+extern List *smrt_callsite_find(Node *node, Oid language);
+extern List *smrt_callsite_find_in_arguments(Node *node, Oid language);
+
+/* Whether there is any, be it one that cannot become a column. */
+extern bool smrt_callsite_exists(Node *node, Oid language);
+
+/*
+ * A call's number among sites, from 1; 0: it is none of them.  Two calls are one
+ * only if they stand at one place of the statement, as the copies that
+ * (f(x)).* makes do: a model may answer differently each time.
+ */
+extern int	smrt_callsite_number(List *sites, FuncExpr *call);
+
+/* What only the plan node itself can compute: a column, an aggregate, ... */
+extern bool smrt_callsite_leaf(Node *node);
+
+#endif							/* SMRT_SCAN_CALLSITE_H */
