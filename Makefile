@@ -6,7 +6,7 @@
 #
 # PG_CONFIG chooses the server to build for.
 
-EXTENSION = sagemaker_rt
+EXTENSION = sagemaker_rt sagemaker_rt_aurora
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" sagemaker_rt.control)
 
 MODULE_big = sagemaker_rt

@@ -198,6 +198,16 @@ CREATE TRUSTED LANGUAGE sagemaker
 COMMENT ON LANGUAGE sagemaker IS
 'a function''s body is a SageMaker endpoint''s name, or a JSON object of options';
 
+CREATE FUNCTION @extschema@.sagemaker_predict(
+	endpoint text,
+	VARIADIC features "any")
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_predict(text, "any") IS
+'prediction of an endpoint''s model for one row, as text: features go as CSV, by the default server';
+
 --
 -- What would happen
 --
@@ -242,6 +252,7 @@ REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_res
 REVOKE ALL ON LANGUAGE sagemaker FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_call_handler() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_validator(oid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict(text, "any") FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;

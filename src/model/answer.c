@@ -115,8 +115,9 @@ split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 	if (n == n_rows)
 		return true;
 	/* Older XGBoost images write all predictions on one line. */
-	if (n == 1 && model->n_columns == 1 &&
-		model->columns[0].kind == SMRT_RESULT_SCALAR &&
+	if (n == 1 &&
+		(model->result == SMRT_RESULT_SCALAR ||
+		 model->result == SMRT_RESULT_RAW) &&
 		split_one_line(answer->pieces[0], n_rows, answer))
 		return true;
 	return wrong_count(n_rows, n, error);

@@ -37,6 +37,7 @@ static const FormatRow formats[] = {
 StaticAssertDecl(lengthof(formats) == SMRT_FORMAT_COUNT,
 				 "every format needs a row");
 
+static void set_defaults(SmrtModel *model);
 static void check_labels(Form_pg_proc proc);
 static void read_arguments(HeapTuple tuple, SmrtModel *model);
 static void read_argument(SmrtModelArgument *argument, Oid type,
@@ -64,10 +65,7 @@ smrt_model_read(Oid function)
 	model->name = quote_qualified_identifier(get_namespace_name(proc->pronamespace),
 											 NameStr(proc->proname));
 	model->strict = proc->proisstrict;
-	model->deterministic = true;
-	model->max_rows = DEFAULT_MAX_ROWS;
-	model->max_bytes = DEFAULT_MAX_BYTES;
-	model->concurrency = DEFAULT_CONCURRENCY;
+	set_defaults(model);
 	read_arguments(tuple, model);
 	read_result(proc, model);
 	if (wants_json(model))
@@ -87,6 +85,34 @@ smrt_model_read(Oid function)
 				 errmsg("option \"constant\" is not valid: only the formats instances and inputs have room for it")));
 	ReleaseSysCache(tuple);
 	return model;
+}
+
+SmrtModel *
+smrt_model_undeclared(const char *endpoint, int max_rows, int n_arguments,
+					  const Oid *types)
+{
+	SmrtModel  *model = palloc0(sizeof(SmrtModel));
+
+	set_defaults(model);
+	model->name = psprintf("\"%s\"", endpoint);
+	model->endpoint = pstrdup(endpoint);
+	if (max_rows > 0)
+		model->max_rows = max_rows;
+	model->n_arguments = n_arguments;
+	model->arguments = palloc0(Max(n_arguments, 1) * sizeof(SmrtModelArgument));
+	for (int i = 0; i < n_arguments; i++)
+		read_argument(&model->arguments[i], types[i], NULL, i + 1);
+	model->result = SMRT_RESULT_RAW;
+	return model;
+}
+
+static void
+set_defaults(SmrtModel *model)
+{
+	model->deterministic = true;
+	model->max_rows = DEFAULT_MAX_ROWS;
+	model->max_bytes = DEFAULT_MAX_BYTES;
+	model->concurrency = DEFAULT_CONCURRENCY;
 }
 
 const char *
@@ -160,7 +186,9 @@ read_argument(SmrtModelArgument *argument, Oid type, const char *name,
 
 	argument->name = name ? pstrdup(name) : NULL;
 	argument->type = getBaseType(type);
-	if (get_typtype(argument->type) == TYPTYPE_PSEUDO)
+	/* A literal that nobody gave a type is its text. */
+	if (get_typtype(argument->type) == TYPTYPE_PSEUDO &&
+		argument->type != UNKNOWNOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
 				 errmsg("argument %s of a model function cannot be of type %s",

@@ -53,6 +53,7 @@ typedef enum SmrtResultKind
 	SMRT_RESULT_SCALAR,			/* by its type's input function */
 	SMRT_RESULT_JSON,			/* json or jsonb: the answer as it is */
 	SMRT_RESULT_ARRAY,
+	SMRT_RESULT_RAW,			/* text: the answer as it is */
 	SMRT_RESULT_COMPOSITE		/* a row type, or OUT parameters */
 } SmrtResultKind;
 
@@ -102,6 +103,14 @@ typedef struct SmrtModel
  * wrong.
  */
 extern SmrtModel *smrt_model_read(Oid function);
+
+/*
+ * A model that nobody declared, in the current memory context: every argument is
+ * a field of CSV, or several if it is an array, and the answer is text.  max_rows
+ * 0: the default.
+ */
+extern SmrtModel *smrt_model_undeclared(const char *endpoint, int max_rows,
+										int n_arguments, const Oid *types);
 
 /* The media types that a model sends and asks for unless it says otherwise. */
 extern const char *smrt_model_content_type(const SmrtModel *model);

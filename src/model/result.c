@@ -25,6 +25,7 @@ typedef struct Reading
 	int			row;
 } Reading;
 
+static Datum read_raw(SmrtSpan piece, bool json);
 static Datum read_json(Reading *reading, bool *is_null);
 static Datum composite_from_json(Reading *reading, JsonbContainer *value);
 static Datum column_from_json(Reading *reading, const SmrtResultColumn *column,
@@ -51,7 +52,25 @@ smrt_result_read(const SmrtModel *model, bool json, SmrtSpan piece, int row,
 	Reading		reading = {model, piece, row};
 
 	*is_null = false;
+	if (model->result == SMRT_RESULT_RAW)
+		return read_raw(piece, json);
 	return json ? read_json(&reading, is_null) : read_csv(&reading, is_null);
+}
+
+/* A line with several fields is left as it is, one alone is unquoted. */
+static Datum
+read_raw(SmrtSpan piece, bool json)
+{
+	SmrtSpan	rest = piece;
+	bool		more = false;
+	char	   *text = palloc(piece.len + 1);
+
+	if (!json)
+		(void) smrt_csv_field(&rest, &more);
+	if (json || more)
+		return PointerGetDatum(cstring_to_text_with_len(piece.data, piece.len));
+	return PointerGetDatum(cstring_to_text_with_len(text,
+													smrt_csv_value(piece, text)));
 }
 
 static Datum

@@ -200,7 +200,7 @@ lift_arguments(Plan *node, Step *step)
 	Rewrite		rewrite = {.step = step,.varno = OUTER_VAR};
 	List	   *target_list = NIL;
 	List	   *columns = NIL;
-	List	   *functions = NIL;
+	List	   *models = NIL;
 	List	   *expressions = NIL;
 	CustomScan *scan;
 	ListCell   *cell;
@@ -234,14 +234,16 @@ lift_arguments(Plan *node, Step *step)
 							  makeTargetEntry((Expr *) column(INDEX_VAR, number,
 															  (Node *) site->call),
 											  number, NULL, false));
-		functions = lappend_oid(functions, site->call->funcid);
+		models = lappend(models, smrt_predictscan_model(site->call->funcid,
+														site->endpoint,
+														site->max_rows));
 		expressions = lappend(expressions,
 							  lcons(site->guard == NIL ? NULL :
 									make_ands_explicit(site->guard),
-									list_copy(site->call->args)));
+									list_copy(site->arguments)));
 	}
 	scan = smrt_predictscan_make(node->lefttree, target_list, columns,
-								 rewrite.n_columns, functions, expressions, 0);
+								 rewrite.n_columns, models, expressions, 0);
 	scan->scan.plan.plan_node_id = step->next_node_id++;
 	node->targetlist = (List *) replace_calls((Node *) node->targetlist, &rewrite);
 	node->qual = (List *) replace_calls((Node *) node->qual, &rewrite);
@@ -375,7 +377,7 @@ static Plan *
 put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
 {
 	List	   *columns;
-	List	   *functions = NIL;
+	List	   *models = NIL;
 	List	   *expressions = NIL;
 	List	   *target_list;
 	CustomScan *scan;
@@ -393,18 +395,21 @@ put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
 	foreach(cell, rewrite->calls)
 	{
 		SmrtCallSite *site = lfirst(cell);
-		FuncExpr   *call = (FuncExpr *) replace((Node *) site->call, rewrite);
+		Node	   *call = replace((Node *) site->call, rewrite);
+		List	   *arguments = (List *) replace((Node *) site->arguments, rewrite);
 		Node	   *guard = site->guard == NIL ? NULL :
 			replace((Node *) make_ands_explicit(site->guard), rewrite);
 
 		columns = lappend(columns,
 						  makeTargetEntry((Expr *) call,
 										  list_length(columns) + 1, NULL, false));
-		functions = lappend_oid(functions, call->funcid);
-		expressions = lappend(expressions, lcons(guard, list_copy(call->args)));
+		models = lappend(models, smrt_predictscan_model(site->call->funcid,
+														site->endpoint,
+														site->max_rows));
+		expressions = lappend(expressions, lcons(guard, arguments));
 	}
 	scan = smrt_predictscan_make(node, target_list, columns,
-								 list_length(rewrite->leaves), functions,
+								 list_length(rewrite->leaves), models,
 								 expressions, limit);
 	scan->scan.plan.qual = quals;
 	scan->scan.plan.plan_node_id = rewrite->step->next_node_id++;

@@ -13,13 +13,23 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "pg/compat.h"
 #include "scan/callsite.h"
+#include "utils/builtins.h"
 #include "utils/syscache.h"
+
+typedef enum CallKind
+{
+	CALL_OF_OTHER,				/* no model's */
+	CALL_OF_MODEL,				/* a function of language sagemaker */
+	CALL_OF_PREDICT,			/* sagemaker_predict(endpoint, ...) */
+	CALL_OF_AURORA				/* invoke_endpoint(endpoint, max_rows, ...) */
+} CallKind;
 
 typedef struct Finder
 {
@@ -38,8 +48,12 @@ static Expr *is_not_true(Expr *argument);
 static Expr *is_not_false(Expr *argument);
 static Expr *boolean_test(Expr *argument, BoolTestType type);
 static void add_call(FuncExpr *call, Finder *finder);
+static bool read_undeclared(SmrtCallSite *site, CallKind kind);
 static bool is_model_call(Node *node, Oid language);
-static bool can_be_column(FuncExpr *call, List *guard, Oid language);
+static CallKind kind_of(Node *node, Oid language);
+static bool is_ours(HeapTuple tuple);
+static CallKind kind_by_symbol(HeapTuple tuple);
+static bool can_be_column(FuncExpr *call, List *guard);
 static bool exists(Node *node, Finder *finder);
 
 List *
@@ -201,15 +215,40 @@ boolean_test(Expr *argument, BoolTestType type)
 static void
 add_call(FuncExpr *call, Finder *finder)
 {
-	SmrtCallSite *site;
+	SmrtCallSite *site = palloc0(sizeof(SmrtCallSite));
 
-	if (!can_be_column(call, finder->guard, finder->language))
-		return;
-	site = palloc(sizeof(SmrtCallSite));
 	site->call = call;
+	site->arguments = call->args;
 	site->guard = finder->guard;
-	if (smrt_callsite_number(finder->calls, call) == 0)
+	if (can_be_column(call, finder->guard) &&
+		read_undeclared(site, kind_of((Node *) call, finder->language)) &&
+		smrt_callsite_number(finder->calls, call) == 0)
 		finder->calls = lappend(finder->calls, site);
+}
+
+/* Where there is no declaration, endpoint and row limit must be constants. */
+static bool
+read_undeclared(SmrtCallSite *site, CallKind kind)
+{
+	int			n_fixed = kind == CALL_OF_PREDICT ? 1 :
+		kind == CALL_OF_AURORA ? 2 : 0;
+
+	for (int i = 0; i < n_fixed; i++)
+	{
+		Const	   *fixed = (Const *) list_nth(site->arguments, i);
+
+		/* varchar from text is a relabelling. */
+		while (IsA(fixed, RelabelType))
+			fixed = (Const *) ((RelabelType *) fixed)->arg;
+		if (!IsA(fixed, Const) || (i == 0 && fixed->constisnull))
+			return false;
+		if (i == 0)
+			site->endpoint = TextDatumGetCString(fixed->constvalue);
+		else if (!fixed->constisnull)
+			site->max_rows = DatumGetInt32(fixed->constvalue);
+	}
+	site->arguments = list_copy_tail(site->arguments, n_fixed);
+	return true;
 }
 
 int
@@ -233,22 +272,59 @@ smrt_callsite_number(List *calls, FuncExpr *call)
 static bool
 is_model_call(Node *node, Oid language)
 {
+	return kind_of(node, language) != CALL_OF_OTHER;
+}
+
+static CallKind
+kind_of(Node *node, Oid language)
+{
+	CallKind	kind = CALL_OF_OTHER;
 	HeapTuple	tuple;
-	bool		is_model;
+	Oid			its_language;
 
 	if (!IsA(node, FuncExpr))
-		return false;
+		return CALL_OF_OTHER;
 	tuple = SearchSysCache1(PROCOID,
 							ObjectIdGetDatum(((FuncExpr *) node)->funcid));
 	if (!HeapTupleIsValid(tuple))
-		return false;
-	is_model = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == language;
+		return CALL_OF_OTHER;
+	its_language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
+	if (its_language == language)
+		kind = CALL_OF_MODEL;
+	else if (its_language == ClanguageId && is_ours(tuple))
+		kind = kind_by_symbol(tuple);
 	ReleaseSysCache(tuple);
-	return is_model;
+	return kind;
+}
+
+/* Whether a C function is one of this library. */
+static bool
+is_ours(HeapTuple tuple)
+{
+	bool		is_null;
+	Datum		library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin,
+										  &is_null);
+
+	return !is_null &&
+		strcmp(TextDatumGetCString(library), "$libdir/sagemaker_rt") == 0;
+}
+
+static CallKind
+kind_by_symbol(HeapTuple tuple)
+{
+	bool		is_null;
+	char	   *symbol = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
+															 Anum_pg_proc_prosrc,
+															 &is_null));
+
+	if (strcmp(symbol, "sagemaker_predict") == 0)
+		return CALL_OF_PREDICT;
+	return strcmp(symbol, "sagemaker_aurora_invoke_endpoint") == 0 ?
+		CALL_OF_AURORA : CALL_OF_OTHER;
 }
 
 static bool
-can_be_column(FuncExpr *call, List *guard, Oid language)
+can_be_column(FuncExpr *call, List *guard)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
 	bool		changes_identity;

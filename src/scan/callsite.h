@@ -10,6 +10,9 @@
 typedef struct SmrtCallSite
 {
 	FuncExpr   *call;
+	List	   *arguments;		/* those that make the row */
+	const char *endpoint;		/* of a call without a declared model, or NULL */
+	int			max_rows;		/* of such a call; 0: the default */
 	List	   *guard;			/* of Expr, all true for rows that get there; NIL:
 								 * every row does */
 } SmrtCallSite;

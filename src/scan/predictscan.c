@@ -20,7 +20,9 @@
 #include "model/predict.h"
 #include "model/row.h"
 #include "nodes/extensible.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "pg/compat.h"
 #include "scan/predictscan.h"
 #include "utils/acl.h"
@@ -66,6 +68,7 @@ typedef struct QueueEntry
 
 static Node *create_state(CustomScan *scan);
 static void begin(CustomScanState *node, EState *estate, int eflags);
+static const SmrtModel *read_model(List *model, List *arguments);
 static void check_execute(Oid function);
 static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
@@ -99,7 +102,7 @@ smrt_predictscan_register(void)
 
 CustomScan *
 smrt_predictscan_make(Plan *child, List *target_list, List *columns,
-					  int n_child_columns, List *functions, List *expressions,
+					  int n_child_columns, List *models, List *expressions,
 					  int limit)
 {
 	CustomScan *scan = makeNode(CustomScan);
@@ -116,7 +119,7 @@ smrt_predictscan_make(Plan *child, List *target_list, List *columns,
 	plan->lefttree = child;
 	scan->custom_scan_tlist = columns;
 	scan->custom_exprs = expressions;
-	scan->custom_private = list_make3(makeInteger(n_child_columns), functions,
+	scan->custom_private = list_make3(makeInteger(n_child_columns), models,
 									  makeInteger(limit));
 	scan->methods = &scan_methods;
 	return scan;
@@ -137,7 +140,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 {
 	PredictScan *scan = (PredictScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
-	List	   *functions = list_nth(plan->custom_private, SMRT_SCAN_FUNCTIONS);
+	List	   *models = list_nth(plan->custom_private, SMRT_SCAN_MODELS);
 	int			limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
 	PlanState  *child = ExecInitNode(outerPlan(plan), estate, eflags);
 	ListCell   *cell;
@@ -145,7 +148,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	outerPlanState(node) = child;
 	scan->n_child_columns = intVal(list_nth(plan->custom_private,
 											SMRT_SCAN_N_CHILD_COLUMNS));
-	scan->n_calls = list_length(functions);
+	scan->n_calls = list_length(models);
 	scan->calls = palloc0(scan->n_calls * sizeof(Call));
 	scan->row = ExecInitExtraTupleSlot(estate, ExecGetResultType(child),
 									   &TTSOpsMinimalTuple);
@@ -155,15 +158,13 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	scan->row_context = AllocSetContextCreate(estate->es_query_cxt,
 											  "sagemaker_rt row",
 											  ALLOCSET_DEFAULT_SIZES);
-	foreach(cell, functions)
+	foreach(cell, models)
 	{
 		Call	   *call = &scan->calls[foreach_current_index(cell)];
 		List	   *expressions;
 
-		/* The call is a column now, so the executor does not check it. */
-		check_execute(lfirst_oid(cell));
-		call->model = smrt_model_read(lfirst_oid(cell));
 		expressions = list_nth(plan->custom_exprs, foreach_current_index(cell));
+		call->model = read_model(lfirst(cell), list_copy_tail(expressions, 1));
 		if (linitial(expressions) != NULL)
 			call->guard = ExecInitExpr(linitial(expressions), &node->ss.ps);
 		call->arguments = ExecInitExprList(list_copy_tail(expressions, 1),
@@ -179,6 +180,33 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		scan->full_window = Min(scan->full_window, limit);
 	dlist_init(&scan->queue);
 	reset(scan);
+}
+
+List *
+smrt_predictscan_model(Oid function, const char *endpoint, int max_rows)
+{
+	return list_make3(makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+								ObjectIdGetDatum(function), false, true),
+					  makeString(pstrdup(endpoint ? endpoint : "")),
+					  makeInteger(max_rows));
+}
+
+static const SmrtModel *
+read_model(List *model, List *arguments)
+{
+	Oid			function = DatumGetObjectId(((Const *) linitial(model))->constvalue);
+	const char *endpoint = strVal(lsecond(model));
+	Oid		   *types = palloc(list_length(arguments) * sizeof(Oid));
+	ListCell   *cell;
+
+	/* The call is a column now, so the executor does not check it. */
+	check_execute(function);
+	if (endpoint[0] == '\0')
+		return smrt_model_read(function);
+	foreach(cell, arguments)
+		types[foreach_current_index(cell)] = exprType(lfirst(cell));
+	return smrt_model_undeclared(endpoint, intVal(lthird(model)),
+								 list_length(arguments), types);
 }
 
 static void
