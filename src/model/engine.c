@@ -79,6 +79,7 @@ struct SmrtEngine
 	SmrtRequest request;		/* the same for all but the body */
 	int			max_rows;		/* less than the model's after a halving */
 	size_t		row_begin;		/* where the row being written began */
+	SmrtEngineCounts *counts;
 	int			n_in_flight;
 	dlist_head	batches;		/* in row order; the last may be open */
 	Batch	   *open;
@@ -105,7 +106,7 @@ static void drop_batch(SmrtEngine *engine, Batch *batch);
 static void fill_outcome(Batch *batch, SmrtOutcome *outcome);
 
 SmrtEngine *
-smrt_engine_create(const SmrtModel *model)
+smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "sagemaker_rt engine",
@@ -116,6 +117,7 @@ smrt_engine_create(const SmrtModel *model)
 	SmrtEngine *engine = palloc0(sizeof(SmrtEngine));
 
 	apply_limits(model, &limits);
+	engine->counts = counts ? counts : palloc0(sizeof(SmrtEngineCounts));
 	engine->context = context;
 	engine->model = model;
 	engine->max_rows = model->format == SMRT_FORMAT_SINGLE ? 1 : model->max_rows;
@@ -193,6 +195,8 @@ smrt_engine_end_row(SmrtEngine *engine, bool skip)
 			 !smrt_buf_ok(&batch->body))
 		split_off_last_row(engine);
 	add_row(engine->open, skip, engine->row_begin);
+	engine->counts->rows += !skip;
+	engine->counts->skipped += skip;
 	if (engine->open->n_sent >= engine->max_rows)
 		close_batch(engine);
 }
@@ -400,6 +404,12 @@ wait_for_one(SmrtEngine *engine)
 static void
 settle(SmrtEngine *engine, Batch *batch)
 {
+	SmrtEngineCounts *counts = engine->counts;
+
+	counts->requests++;
+	counts->retries += Max(0, batch->call->report.attempts - 1);
+	counts->bytes_out += batch->body.len;
+	counts->bytes_in += batch->call->reply.response.body.len;
 	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
 	{
 		MemoryContext before = MemoryContextSwitchTo(batch->context);
@@ -454,6 +464,7 @@ halve(SmrtEngine *engine, Batch *batch)
 	Batch	   *first = copy_rows(engine, batch, 0, middle);
 	const SmrtFault *fault = &batch->call->reply.fault;
 
+	engine->counts->rows_again += batch->n_sent;
 	/* What was too much once is too much again. */
 	if (fault->kind == SMRT_FAULT_TOO_LARGE || took_too_long(fault))
 		engine->max_rows = Max(1, Min(engine->max_rows, batch->n_sent / 2));

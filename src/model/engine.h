@@ -35,8 +35,24 @@ typedef struct SmrtOutcome
 	SmrtSpan	request_id;
 } SmrtOutcome;
 
-/* In a memory context below the current one; deleting that drops everything. */
-extern SmrtEngine *smrt_engine_create(const SmrtModel *model);
+/* What an engine has done, for EXPLAIN ANALYZE. */
+typedef struct SmrtEngineCounts
+{
+	int64		rows;			/* in requests, those sent again not counted */
+	int64		skipped;		/* rows that were not sent */
+	int64		requests;		/* answered, whatever the answer */
+	int64		retries;		/* attempts beyond the first of each */
+	int64		rows_again;		/* sent once more after a halving */
+	int64		bytes_out;		/* of bodies */
+	int64		bytes_in;
+} SmrtEngineCounts;
+
+/*
+ * In a memory context below the current one; deleting that drops everything.
+ * Adds to counts, which may be NULL and must outlive the engine.
+ */
+extern SmrtEngine *smrt_engine_create(const SmrtModel *model,
+									  SmrtEngineCounts *counts);
 extern void smrt_engine_delete(SmrtEngine *engine);
 
 /* Where to append the next row's bytes. */

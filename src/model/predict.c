@@ -18,7 +18,7 @@ Datum
 smrt_predict_row(const SmrtModel *model, const Datum *values,
 				 const bool *nulls, bool *is_null)
 {
-	SmrtEngine *engine = smrt_engine_create(model);
+	SmrtEngine *engine = smrt_engine_create(model, NULL);
 	SmrtBuf    *body = smrt_engine_begin_row(engine);
 	SmrtOutcome outcome;
 	Datum		result;

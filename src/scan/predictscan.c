@@ -42,6 +42,7 @@ typedef struct Call
 	Datum	   *values;
 	bool	   *nulls;
 	SmrtEngine *engine;			/* NULL: not begun in this scan */
+	SmrtEngineCounts counts;	/* of all scans */
 } Call;
 
 typedef struct PredictScan
@@ -78,6 +79,7 @@ static void give_out(PredictScan *scan);
 static void end(CustomScanState *node);
 static void rescan(CustomScanState *node);
 static void reset(PredictScan *scan);
+static void explain_counts(const SmrtEngineCounts *counts, ExplainState *es);
 static void explain(CustomScanState *node, List *ancestors, ExplainState *es);
 
 static const CustomScanMethods scan_methods = {
@@ -289,7 +291,7 @@ take_in(PredictScan *scan, TupleTableSlot *slot)
 		bool		sent;
 
 		if (call->engine == NULL)
-			call->engine = smrt_engine_create(call->model);
+			call->engine = smrt_engine_create(call->model, &call->counts);
 		body = smrt_engine_begin_row(call->engine);
 		MemoryContextSwitchTo(scan->row_context);
 		sent = write_row(call, econtext, body);
@@ -400,10 +402,12 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	PredictScan *scan = (PredictScan *) node;
 
+	ExplainOpenGroup("Models", "Models", false, es);
 	for (int i = 0; i < scan->n_calls; i++)
 	{
 		const SmrtModel *model = scan->calls[i].model;
 
+		ExplainOpenGroup("Model", NULL, true, es);
 		ExplainPropertyText("Model", model->name, es);
 		ExplainPropertyText("Endpoint", model->endpoint, es);
 		ExplainPropertyInteger("Rows per Request", NULL,
@@ -411,5 +415,33 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 							   model->max_rows, es);
 		ExplainPropertyInteger("Requests in Flight", NULL, model->concurrency,
 							   es);
+		if (es->analyze)
+			explain_counts(&scan->calls[i].counts, es);
+		ExplainCloseGroup("Model", NULL, true, es);
 	}
+	ExplainCloseGroup("Models", "Models", false, es);
+}
+
+/* Of this process: what parallel workers did is in none of it. */
+static void
+explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
+{
+	const struct
+	{
+		const char *label;
+		const char *unit;
+		int64		value;
+	}			properties[] = {
+		{"Rows Sent", NULL, counts->rows},
+		{"Rows Not Sent", NULL, counts->skipped},
+		{"Rows Sent Again", NULL, counts->rows_again},
+		{"Requests", NULL, counts->requests},
+		{"Retries", NULL, counts->retries},
+		{"Bytes Sent", "bytes", counts->bytes_out},
+		{"Bytes Received", "bytes", counts->bytes_in},
+	};
+
+	for (int i = 0; i < lengthof(properties); i++)
+		ExplainPropertyInteger(properties[i].label, properties[i].unit,
+							   properties[i].value, es);
 }
