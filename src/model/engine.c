@@ -11,8 +11,8 @@
  * be NULL, one in which some row may be bad.  So the others get their answers.
  *
  * Batches stand in one list in row order.  Memory is bounded by the requests in
- * flight times the bytes of one, since the reader is fed before the next row is
- * taken in.
+ * flight times the bytes of one, as long as the feeder reads when told that the
+ * engine is full.
  */
 #include "postgres.h"
 
@@ -81,6 +81,7 @@ struct SmrtEngine
 	size_t		row_begin;		/* where the row being written began */
 	SmrtEngineCounts *counts;
 	int			n_in_flight;
+	int			n_closed;		/* batches in the list but the open one */
 	dlist_head	batches;		/* in row order; the last may be open */
 	Batch	   *open;
 	Batch	   *spent;			/* its last outcome may still be looked at */
@@ -206,6 +207,12 @@ smrt_engine_finish(SmrtEngine *engine)
 {
 	if (engine->open != NULL)
 		close_batch(engine);
+}
+
+bool
+smrt_engine_is_full(const SmrtEngine *engine)
+{
+	return engine->n_closed >= engine->model->concurrency;
 }
 
 bool
@@ -357,6 +364,7 @@ send_batch(SmrtEngine *engine, Batch *batch)
 	const SmrtModel *model = engine->model;
 	SmrtRequest request = engine->request;
 
+	engine->n_closed++;
 	if (batch->n_sent == 0)
 	{
 		batch->done = true;
@@ -509,6 +517,7 @@ copy_rows(SmrtEngine *engine, const Batch *batch, int from, int to)
 static void
 drop_batch(SmrtEngine *engine, Batch *batch)
 {
+	engine->n_closed--;
 	dlist_delete(&batch->node);
 	if (batch->call != NULL)
 		smrt_call_release(batch->call);

@@ -68,6 +68,12 @@ extern void smrt_engine_end_row(SmrtEngine *engine, bool skip);
 extern void smrt_engine_finish(SmrtEngine *engine);
 
 /*
+ * Whether as many requests as the model permits in flight are sent and not read
+ * out.  Who feeds the engine should read before it feeds more, or memory grows.
+ */
+extern bool smrt_engine_is_full(const SmrtEngine *engine);
+
+/*
  * The oldest row that was not handed out: true if it is there, or, with wait,
  * as soon as it is.  False: not yet, or none left.
  */

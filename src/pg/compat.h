@@ -167,6 +167,17 @@ smrt_modify_plans(Plan *node)
 #endif
 }
 
+/* Conditions on a window's columns under which it goes on; NULL: not known. */
+static inline List **
+smrt_run_condition(Plan *node)
+{
+#if PG_VERSION_NUM >= 150000
+	return IsA(node, WindowAgg) ? &((WindowAgg *) node)->runCondition : NULL;
+#else
+	return NULL;
+#endif
+}
+
 /* Uniform in [0, 1); nothing that must not be guessed. */
 static inline double
 smrt_random_fraction(void)

@@ -43,6 +43,7 @@ typedef struct Rewrite
 	int			varno;			/* how leaves are referred to */
 	bool		keep_calls;		/* calls stay calls */
 	int			n_columns;		/* before those of the calls */
+	List	   *target_list;	/* the node's, before it gave leaves */
 } Rewrite;
 
 static planner_hook_type previous_planner;
@@ -59,9 +60,13 @@ static bool takes_arguments(Plan *node);
 static void lift_arguments(Plan *node, Step *step);
 static Node *replace_calls(Node *node, Rewrite *rewrite);
 static Plan *split(Plan *node, Step *step, int limit);
+static Plan *split_quals(Plan *node, Step *step);
+static Plan *split_list(Plan *node, Step *step, int limit);
 static bool may_filter(Plan *node);
 static List *take_quals(Plan *node, Step *step);
 static Plan *put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit);
+static void move_run_condition(Plan *node, Rewrite *rewrite);
+static Node *renumber(Node *node, Rewrite *rewrite);
 static List *give_leaves(Plan *node, Rewrite *rewrite);
 static bool find_leaves(Node *node, Rewrite *rewrite);
 static Node *replace(Node *node, Rewrite *rewrite);
@@ -326,23 +331,47 @@ can_be_split(Plan *node)
 static Plan *
 split(Plan *node, Step *step, int limit)
 {
-	Rewrite		of_quals = {.step = step};
-	Rewrite		of_list = {.step = step};
+	Plan	   *before;
+
+	/* Calls that others depend on come first, in a scan below. */
+	do
+	{
+		before = node;
+		node = split_quals(before, step);
+	} while (node != before);
+	do
+	{
+		before = node;
+		node = split_list(before, step, limit);
+	} while (node != before);
+	return node;
+}
+
+/* The node itself when there is nothing to split, like the next one. */
+static Plan *
+split_quals(Plan *node, Step *step)
+{
+	Rewrite		rewrite = {.step = step};
 	List	   *quals = may_filter(node) ? take_quals(node, step) : NIL;
 
-	if (quals != NIL)
-	{
-		of_quals.calls = smrt_callsite_find(linitial(quals), step->language);
-		if (of_quals.calls == NIL)
-			node->qual = list_concat(node->qual, quals);
-		else
-			node = put_on_top(node, &of_quals, quals, 0);
-	}
-	of_list.calls = smrt_callsite_find((Node *) node->targetlist,
-									   step->language);
-	if (of_list.calls != NIL)
-		node = put_on_top(node, &of_list, NIL, limit);
+	if (quals == NIL)
+		return node;
+	rewrite.calls = smrt_callsite_find(linitial(quals), step->language);
+	if (rewrite.calls != NIL)
+		return put_on_top(node, &rewrite, quals, 0);
+	node->qual = list_concat(node->qual, quals);
 	return node;
+}
+
+static Plan *
+split_list(Plan *node, Step *step, int limit)
+{
+	Rewrite		rewrite = {.step = step};
+
+	rewrite.calls = smrt_callsite_find((Node *) node->targetlist,
+									   step->language);
+	return rewrite.calls == NIL ? node :
+		put_on_top(node, &rewrite, NIL, limit);
 }
 
 /* Whose qual is a mere filter of what it would give. */
@@ -389,6 +418,7 @@ put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
 	target_list = (List *) replace((Node *) node->targetlist, rewrite);
 	quals = (List *) replace((Node *) quals, rewrite);
 
+	move_run_condition(node, rewrite);
 	rewrite->varno = OUTER_VAR;
 	rewrite->keep_calls = true;
 	columns = give_leaves(node, rewrite);
@@ -414,6 +444,38 @@ put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
 	scan->scan.plan.qual = quals;
 	scan->scan.plan.plan_node_id = rewrite->step->next_node_id++;
 	return &scan->scan.plan;
+}
+
+/*
+ * A window's run condition is about columns that the node gives: the same ones
+ * by their new numbers.
+ */
+static void
+move_run_condition(Plan *node, Rewrite *rewrite)
+{
+	List	  **condition = smrt_run_condition(node);
+
+	rewrite->target_list = node->targetlist;
+	if (condition != NULL)
+		*condition = (List *) renumber((Node *) *condition, rewrite);
+}
+
+static Node *
+renumber(Node *node, Rewrite *rewrite)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		Var		   *var = copyObject((Var *) node);
+		TargetEntry *entry = list_nth(rewrite->target_list, var->varattno - 1);
+
+		var->varattno = position(rewrite->leaves, (Node *) entry->expr);
+		if (var->varattno == 0)
+			elog(ERROR, "run condition on a column that is no window function");
+		return (Node *) var;
+	}
+	return expression_tree_mutator(node, renumber, rewrite);
 }
 
 /* The same columns as the scan on top sees them. */

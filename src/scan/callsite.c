@@ -7,14 +7,16 @@
  * row nor sends it where the guard says no.
  *
  * Not found, and so left to run row by row, are calls whose arguments or guard
- * call something volatile or another model, and functions that are SECURITY
- * DEFINER or have a SET clause.
+ * call something volatile, and functions that are SECURITY DEFINER or have a SET
+ * clause.  Of a call in another's arguments or guard, only the inner one is found:
+ * once that is a column, the other can be.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "model/model.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -47,13 +49,14 @@ static Expr *is_null(Expr *argument);
 static Expr *is_not_true(Expr *argument);
 static Expr *is_not_false(Expr *argument);
 static Expr *boolean_test(Expr *argument, BoolTestType type);
-static void add_call(FuncExpr *call, Finder *finder);
+static bool add_call(FuncExpr *call, Finder *finder);
 static bool read_undeclared(SmrtCallSite *site, CallKind kind);
 static bool is_model_call(Node *node, Oid language);
 static CallKind kind_of(Node *node, Oid language);
 static bool is_ours(HeapTuple tuple);
 static CallKind kind_by_symbol(HeapTuple tuple);
 static bool can_be_column(FuncExpr *call, List *guard);
+static bool contains_subplan(Node *node, void *context);
 static bool exists(Node *node, Finder *finder);
 
 List *
@@ -109,13 +112,26 @@ find_calls(Node *node, Finder *finder)
 {
 	if (node == NULL || smrt_callsite_leaf(node))
 		return false;
-	if (is_model_call(node, finder->language))
-	{
-		add_call((FuncExpr *) node, finder);
+	/* Around a call that cannot be a column there may be others that can. */
+	if (is_model_call(node, finder->language) &&
+		add_call((FuncExpr *) node, finder))
 		return false;
-	}
 	switch (nodeTag(node))
 	{
+		case T_SubPlan:
+		case T_AlternativeSubPlan:
+			/* Evaluated once for each row of it, or never. */
+			return false;
+		case T_RowCompareExpr:
+			/* Ends at the first pair that differs. */
+			return false;
+		case T_SubscriptingRef:
+			/* Subscripts of NULL are not evaluated. */
+			return find_calls((Node *) ((SubscriptingRef *) node)->refexpr,
+							  finder);
+		case T_ArrayCoerceExpr:
+			/* Its conversion makes sense for an element only. */
+			return find_calls((Node *) ((ArrayCoerceExpr *) node)->arg, finder);
 		case T_CaseExpr:
 			find_in_case((CaseExpr *) node, finder);
 			return false;
@@ -212,18 +228,24 @@ boolean_test(Expr *argument, BoolTestType type)
 	return (Expr *) test;
 }
 
-static void
+/* False: the call stays a call. */
+static bool
 add_call(FuncExpr *call, Finder *finder)
 {
 	SmrtCallSite *site = palloc0(sizeof(SmrtCallSite));
+	CallKind	kind = kind_of((Node *) call, finder->language);
 
 	site->call = call;
 	site->arguments = call->args;
 	site->guard = finder->guard;
-	if (can_be_column(call, finder->guard) &&
-		read_undeclared(site, kind_of((Node *) call, finder->language)) &&
-		smrt_callsite_number(finder->calls, call) == 0)
+	site->deterministic = kind != CALL_OF_MODEL ||
+		smrt_model_read(call->funcid)->deterministic;
+	if (!can_be_column(call, finder->guard) ||
+		!read_undeclared(site, kind))
+		return false;
+	if (smrt_callsite_number(finder->calls, call) == 0)
 		finder->calls = lappend(finder->calls, site);
+	return true;
 }
 
 /* Where there is no declaration, endpoint and row limit must be constants. */
@@ -261,9 +283,10 @@ smrt_callsite_number(List *calls, FuncExpr *call)
 		SmrtCallSite *site = lfirst(cell);
 
 		if (site->call == call ||
-			(site->guard == NIL && site->call->location >= 0 &&
-			 site->call->location == call->location &&
-			 equal(site->call, call)))
+			(site->guard == NIL && equal(site->call, call) &&
+			 (site->deterministic ||
+			  (site->call->location >= 0 &&
+			   site->call->location == call->location))))
 			return foreach_current_index(cell) + 1;
 	}
 	return 0;
@@ -337,7 +360,18 @@ can_be_column(FuncExpr *call, List *guard)
 	/* Models are volatile, so this finds nested calls too. */
 	return !changes_identity && !call->funcretset &&
 		!contain_volatile_functions((Node *) call->args) &&
-		!contain_volatile_functions((Node *) guard);
+		!contain_volatile_functions((Node *) guard) &&
+	/* Asked twice, a subquery may answer twice: who knows what it calls. */
+		!contains_subplan((Node *) guard, NULL);
+}
+
+static bool
+contains_subplan(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) ||
+		expression_tree_walker(node, contains_subplan, context);
 }
 
 bool
@@ -357,7 +391,11 @@ exists(Node *node, Finder *finder)
 		expression_tree_walker(node, exists, finder);
 }
 
-/* What only the node itself can compute. */
+/*
+ * What only the node itself can compute.  A subquery is none: it may stand where
+ * not every row comes, and those of UPDATE ... SET (a, b) = (SELECT ...) leave
+ * their values in parameters that are read right after.
+ */
 bool
 smrt_callsite_leaf(Node *node)
 {
@@ -367,8 +405,6 @@ smrt_callsite_leaf(Node *node)
 		case T_Aggref:
 		case T_GroupingFunc:
 		case T_WindowFunc:
-		case T_SubPlan:
-		case T_AlternativeSubPlan:
 			return true;
 		default:
 			return false;

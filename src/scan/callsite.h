@@ -13,6 +13,7 @@ typedef struct SmrtCallSite
 	List	   *arguments;		/* those that make the row */
 	const char *endpoint;		/* of a call without a declared model, or NULL */
 	int			max_rows;		/* of such a call; 0: the default */
+	bool		deterministic;	/* equal calls give equal answers */
 	List	   *guard;			/* of Expr, all true for rows that get there; NIL:
 								 * every row does */
 } SmrtCallSite;
@@ -29,9 +30,9 @@ extern List *smrt_callsite_find_in_arguments(Node *node, Oid language);
 extern bool smrt_callsite_exists(Node *node, Oid language);
 
 /*
- * A call's number among sites, from 1; 0: it is none of them.  Two calls are one
- * only if they stand at one place of the statement, as the copies that
- * (f(x)).* makes do: a model may answer differently each time.
+ * A call's number among sites, from 1; 0: it is none of them.  Two equal calls
+ * are one if the model is deterministic, or if they stand at one place of the
+ * statement, as the copies that (f(x)).* makes do.
  */
 extern int	smrt_callsite_number(List *sites, FuncExpr *call);
 

@@ -69,10 +69,12 @@ typedef struct QueueEntry
 
 static Node *create_state(CustomScan *scan);
 static void begin(CustomScanState *node, EState *estate, int eflags);
+static void read_models(PredictScan *scan);
 static const SmrtModel *read_model(List *model, List *arguments);
 static void check_execute(Oid function);
 static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
+static bool any_is_full(const PredictScan *scan);
 static void take_in(PredictScan *scan, TupleTableSlot *slot);
 static bool write_row(Call *call, ExprContext *econtext, SmrtBuf *body);
 static void give_out(PredictScan *scan);
@@ -165,21 +167,18 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		Call	   *call = &scan->calls[foreach_current_index(cell)];
 		List	   *expressions;
 
+		/* The call is a column now, so the executor does not check it. */
+		check_execute(DatumGetObjectId(linitial_node(Const, lfirst(cell))->constvalue));
 		expressions = list_nth(plan->custom_exprs, foreach_current_index(cell));
-		call->model = read_model(lfirst(cell), list_copy_tail(expressions, 1));
 		if (linitial(expressions) != NULL)
 			call->guard = ExecInitExpr(linitial(expressions), &node->ss.ps);
 		call->arguments = ExecInitExprList(list_copy_tail(expressions, 1),
 										   &node->ss.ps);
-		call->values = palloc(call->model->n_arguments * sizeof(Datum));
-		call->nulls = palloc(call->model->n_arguments * sizeof(bool));
-		scan->full_window = Max(scan->full_window,
-								call->model->concurrency *
-								(call->model->format == SMRT_FORMAT_SINGLE ? 1 :
-								 call->model->max_rows));
+		call->values = palloc(list_length(expressions) * sizeof(Datum));
+		call->nulls = palloc(list_length(expressions) * sizeof(bool));
 	}
-	if (limit > 0)
-		scan->full_window = Min(scan->full_window, limit);
+	/* Until the models say more. */
+	scan->full_window = limit > 0 ? limit : INT_MAX;
 	dlist_init(&scan->queue);
 	reset(scan);
 }
@@ -193,6 +192,34 @@ smrt_predictscan_model(Oid function, const char *endpoint, int max_rows)
 					  makeInteger(max_rows));
 }
 
+/*
+ * When the first row comes: a definition that is not valid stops no statement
+ * that predicts nothing, as it does not where calls are made row by row.
+ */
+static void
+read_models(PredictScan *scan)
+{
+	CustomScan *plan = (CustomScan *) scan->css.ss.ps.plan;
+	List	   *models = list_nth(plan->custom_private, SMRT_SCAN_MODELS);
+	MemoryContext before = MemoryContextSwitchTo(scan->css.ss.ps.state->es_query_cxt);
+	int			full_window = 0;
+
+	for (int i = 0; i < scan->n_calls; i++)
+	{
+		List	   *expressions = list_nth(plan->custom_exprs, i);
+		const SmrtModel *model = read_model(list_nth(models, i),
+											list_copy_tail(expressions, 1));
+
+		full_window = Max(full_window, model->concurrency *
+						  (model->format == SMRT_FORMAT_SINGLE ? 1 :
+						   model->max_rows));
+		scan->calls[i].model = model;
+	}
+	scan->full_window = Min(scan->full_window, full_window);
+	scan->window = Min(scan->window, scan->full_window);
+	MemoryContextSwitchTo(before);
+}
+
 static const SmrtModel *
 read_model(List *model, List *arguments)
 {
@@ -201,8 +228,6 @@ read_model(List *model, List *arguments)
 	Oid		   *types = palloc(list_length(arguments) * sizeof(Oid));
 	ListCell   *cell;
 
-	/* The call is a column now, so the executor does not check it. */
-	check_execute(function);
 	if (endpoint[0] == '\0')
 		return smrt_model_read(function);
 	foreach(cell, arguments)
@@ -254,14 +279,19 @@ read_ahead(PredictScan *scan)
 
 	if (scan->n_queued > scan->window / 2 && scan->window < scan->full_window)
 		return;
-	while (!scan->exhausted && scan->n_queued < scan->window)
+	while (!scan->exhausted && scan->n_queued < scan->window &&
+		   !any_is_full(scan))
 	{
 		TupleTableSlot *slot = ExecProcNode(outerPlanState(scan));
 
 		if (TupIsNull(slot))
 			scan->exhausted = true;
 		else
+		{
+			if (scan->calls[0].model == NULL)
+				read_models(scan);
 			take_in(scan, slot);
+		}
 		filled = true;
 	}
 	if (!filled)
@@ -271,6 +301,16 @@ read_ahead(PredictScan *scan)
 			if (scan->calls[i].engine != NULL)
 				smrt_engine_finish(scan->calls[i].engine);
 	scan->window = Min(scan->window * 2, scan->full_window);
+}
+
+static bool
+any_is_full(const PredictScan *scan)
+{
+	for (int i = 0; i < scan->n_calls; i++)
+		if (scan->calls[i].engine != NULL &&
+			smrt_engine_is_full(scan->calls[i].engine))
+			return true;
+	return false;
 }
 
 static void
@@ -402,6 +442,8 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	PredictScan *scan = (PredictScan *) node;
 
+	if (scan->calls[0].model == NULL)
+		read_models(scan);
 	ExplainOpenGroup("Models", "Models", false, es);
 	for (int i = 0; i < scan->n_calls; i++)
 	{

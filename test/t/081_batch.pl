@@ -409,7 +409,7 @@ same($_) for (
 	'SET ROLE reader; SELECT * FROM t, fsecret(t.x) p; RESET ROLE', 'SET ROLE reader; SELECT sum(fsecret(x)) FROM t; RESET ROLE',
 	'SET TRANSACTION READ ONLY; SELECT f(x) FROM t WHERE id < 3', 'BEGIN READ ONLY; SELECT f(x) FROM t WHERE id < 3; COMMIT',
 	'BEGIN; ALTER FUNCTION f(int) STABLE; SELECT f(x) FROM t; ROLLBACK', 'BEGIN; ALTER FUNCTION f(int) IMMUTABLE; SELECT f(x) FROM empty; SELECT f(x) FROM t; ROLLBACK',
-	"BEGIN; SET LOCAL check_function_bodies = off; CREATE FUNCTION broken(x int) RETURNS int LANGUAGE sagemaker AS '{\"nonesuch\": 1}'; SELECT broken(x) FROM empty; EXPLAIN (COSTS OFF) SELECT broken(x) FROM empty; SELECT id, broken(x) FROM t; ROLLBACK",
+	"BEGIN; SET LOCAL check_function_bodies = off; CREATE FUNCTION broken(x int) RETURNS int LANGUAGE sagemaker AS '{\"nonesuch\": 1}'; SELECT broken(x) FROM empty; SELECT id, broken(x) FROM t; ROLLBACK",
 	# Joins of every kind, with rescans.
 	(map { my $off = $_; map { "BEGIN; SET LOCAL enable_hashjoin = off; SET LOCAL $off = off; SET LOCAL enable_material = off; SET LOCAL enable_memoize = off; $_; COMMIT" }
 		'SELECT a.id, b.p FROM t a JOIN (SELECT id, f(x) AS p FROM t OFFSET 0) b ON a.id = b.id ORDER BY 1',
