@@ -45,12 +45,14 @@ static void find_in_case(CaseExpr *expr, Finder *finder);
 static void find_in_turn(List *arguments, Finder *finder,
 						 Expr *(*passed_over) (Expr *argument));
 static bool find_arguments(Node *node, Finder *finder);
+static bool is_plain_call(List *arguments, Oid language);
 static Expr *is_null(Expr *argument);
 static Expr *is_not_true(Expr *argument);
 static Expr *is_not_false(Expr *argument);
 static Expr *boolean_test(Expr *argument, BoolTestType type);
 static bool add_call(FuncExpr *call, Finder *finder);
 static bool read_undeclared(SmrtCallSite *site, CallKind kind);
+static bool is_deterministic(const SmrtCallSite *site);
 static bool is_model_call(Node *node, Oid language);
 static CallKind kind_of(Node *node, Oid language);
 static bool is_ours(HeapTuple tuple);
@@ -77,7 +79,10 @@ smrt_callsite_find_in_arguments(Node *node, Oid language)
 	return finder.calls;
 }
 
-/* A row that FILTER leaves out is not evaluated. */
+/*
+ * A row that FILTER leaves out is not evaluated.  Nor is every row by functions
+ * like lag() and first_value(), to which an argument that can fail stays.
+ */
 static bool
 find_arguments(Node *node, Finder *finder)
 {
@@ -99,11 +104,31 @@ find_arguments(Node *node, Finder *finder)
 	else
 		return expression_tree_walker(node, find_arguments, finder);
 
+	if (IsA(node, WindowFunc) && !((WindowFunc *) node)->winagg &&
+		!is_plain_call(arguments, finder->language))
+		return false;
 	if (filter != NULL)
 		finder->guard = list_make1(filter);
 	(void) find_calls((Node *) arguments, finder);
 	finder->guard = NIL;
 	return false;
+}
+
+/* Whether the first argument is a call of columns and constants, and the only one. */
+static bool
+is_plain_call(List *arguments, Oid language)
+{
+	ListCell   *cell;
+
+	if (arguments == NIL || !is_model_call(linitial(arguments), language))
+		return false;
+	foreach(cell, ((FuncExpr *) linitial(arguments))->args)
+		if (!IsA(lfirst(cell), Var) && !IsA(lfirst(cell), Const))
+			return false;
+	for_each_from(cell, arguments, 1)
+		if (!IsA(lfirst(cell), Var) && !IsA(lfirst(cell), Const))
+			return false;
+	return true;
 }
 
 /* Calls that can become columns, each with its guard. */
@@ -238,8 +263,6 @@ add_call(FuncExpr *call, Finder *finder)
 	site->call = call;
 	site->arguments = call->args;
 	site->guard = finder->guard;
-	site->deterministic = kind != CALL_OF_MODEL ||
-		smrt_model_read(call->funcid)->deterministic;
 	if (!can_be_column(call, finder->guard) ||
 		!read_undeclared(site, kind))
 		return false;
@@ -284,12 +307,23 @@ smrt_callsite_number(List *calls, FuncExpr *call)
 
 		if (site->call == call ||
 			(site->guard == NIL && equal(site->call, call) &&
-			 (site->deterministic ||
-			  (site->call->location >= 0 &&
-			   site->call->location == call->location))))
+			 ((site->call->location >= 0 &&
+			   site->call->location == call->location) ||
+			  is_deterministic(site))))
 			return foreach_current_index(cell) + 1;
 	}
 	return 0;
+}
+
+/*
+ * Asked of two equal calls only: a definition that is not valid is the business
+ * of the call, which may never be made.
+ */
+static bool
+is_deterministic(const SmrtCallSite *site)
+{
+	return site->endpoint != NULL ||
+		smrt_model_read(site->call->funcid)->deterministic;
 }
 
 static bool

@@ -13,7 +13,6 @@ typedef struct SmrtCallSite
 	List	   *arguments;		/* those that make the row */
 	const char *endpoint;		/* of a call without a declared model, or NULL */
 	int			max_rows;		/* of such a call; 0: the default */
-	bool		deterministic;	/* equal calls give equal answers */
 	List	   *guard;			/* of Expr, all true for rows that get there; NIL:
 								 * every row does */
 } SmrtCallSite;

@@ -1,4 +1,5 @@
-# The tables of settings and of options in the README say what these are.
+# The tables of settings and of options in the README and in doc/models.md say
+# what these are.
 use strict;
 use warnings;
 
@@ -110,6 +111,39 @@ for my $place (sort keys %create)
 		$documented =~ s/, or beside keys// if $place eq 'server';
 		is($documented, $who, "who may set $name of a $place");
 	}
+}
+
+# The options of model functions: | `name` | default | limits | meaning |.  The
+# validator says what there is, and for some what they must be.
+my ($model_options) = slurp_file("$FindBin::RealBin/../../doc/models.md") =~
+  /^<!-- model options -->\n(.*?)^<!-- \/model options -->$/ms;
+my %limits;
+for my $row (grep { /^\| `/ } split /\n/, $model_options // '')
+{
+	my ($name, $limits) = $row =~ /^\| `(\w+)` \|[^|]*\|\s*([^|]*?)\s*\|\s*[^|]+ \|$/;
+	ok(defined $name && !defined $limits{$name}, "a row: $row") or next;
+	$limits{$name} = $limits;
+}
+
+# What the validator says of a model with these options.
+sub declare_model
+{
+	my ($options) = @_;
+	my ($status, undef, $stderr) = $node->psql('postgres',
+		"BEGIN; CREATE FUNCTION f(int) RETURNS int LANGUAGE sagemaker PARALLEL SAFE COST 10000
+		AS '$options'; ROLLBACK", on_error_stop => 1);
+	return $status == 0 ? '' : $stderr;
+}
+
+my ($valid) = declare_model('{"a_name_that_is_none": 1}') =~ /Options are: (.*)\.$/m;
+is(join(' ', sort keys %limits), join(' ', sort split /, /, $valid),
+	'doc/models.md has every option of a model function, and no other one');
+for my $name (sort keys %limits)
+{
+	my ($says) = declare_model(qq({"endpoint": "x", "$name": "-1 x"})) =~
+	  /option "$name" is not valid: it must be (?:one of |between )?(.*)$/m;
+	next unless defined $says;
+	is($limits{$name}, $says =~ s/^(\d+) and (\d+)$/$1 to $2/r, "limits of $name");
 }
 
 done_testing();

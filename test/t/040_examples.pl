@@ -4,7 +4,8 @@
 # a block may stand
 #     <!-- not run: REASON -->, which exempts it, or
 #     <!-- surroundings: NAME -->, what the server then finds around it.
-# A ```text block right after it has rows that sagemaker_check() gives there.
+# A ```text block right after it has rows that it gives there, as psql shows
+# them.  A ```csv, ```json or ```jsonl block is the body that it sent last.
 #
 # AWS's hosts and addresses are led to emulators (Surroundings.pm): to one for
 # plain http, which is the metadata services, and to one for https.  The local
@@ -17,6 +18,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
+use MIME::Base64 qw(decode_base64);
 use PostgreSQL::Test::Utils;
 use SageMakerTest;
 use Surroundings;
@@ -59,7 +61,7 @@ my %surroundings = (
 	'cross-account' => [ { AWS_ENDPOINT_URL_STS => $http->fact('url') . '/sts' } ]);
 stand_in('imds', region => $region);
 
-# The blocks of a page: { where, exempt, surroundings, sql, said }.
+# The blocks of a page: { where, exempt, surroundings, sql, said, sent }.
 sub blocks
 {
 	my ($page) = @_;
@@ -83,9 +85,9 @@ sub blocks
 			$block = { where => "$page:$number", sql => '', surroundings => 'none',
 				defined $word ? ($word => $value) : () };
 		}
-		elsif ($line eq '```text' && $previous =~ /^(```)?$/)
+		elsif ((my ($kind) = $line =~ /^```(text|csv|json|jsonl)$/) && $previous =~ /^(```)?$/)
 		{
-			$said = $blocks[-1]{said} = [];
+			$said = $blocks[-1]{ $kind eq 'text' ? 'said' : 'sent' } = [];
 		}
 		elsif ($line eq '```')
 		{
@@ -101,12 +103,13 @@ sub blocks
 	return @blocks;
 }
 
-# Packed requests ask for all customers, the others for one.
+# Queries over customers ask for all of them at once; calls that are not batched
+# ask for one.
 sub set_scores
 {
 	my ($sql) = @_;
 	my $rows =
-	  $sql =~ /string_agg|CALL/
+	  $sql =~ /FROM customer\b|^UPDATE customer|CALL/m && $sql !~ /sagemaker_invoke/
 	  ? $node->safe_psql('app', 'SELECT count(*) FROM customer')
 	  : 1;
 	$_->script('churn-xgb', [], { body => "$score\n" x $rows, content_type => 'text/csv' })
@@ -121,7 +124,7 @@ sub plain
 
 	$row =~ s/\Q$url\E/http:\/\/127.0.0.1:8080/;
 	$row =~ s/role "\Q$superuser\E"/role "postgres"/;
-	$row =~ s/\d+(\.\d+)+/VERSION/g unless $row =~ /http|address/;
+	$row =~ s/\d+(\.\d+)+/VERSION/g if $row =~ /libcurl/;
 	$row =~ s/key ending in \w{4}/key ending in TAIL/;
 	$row =~ s/for \d+ s more/for LIFE more/;
 	$row =~ s/\d+ s (ahead of|behind)/SKEW/;
@@ -133,11 +136,26 @@ sub check_said
 {
 	my ($block, $stdout) = @_;
 	my %came = map { plain($_) => 1 } split /\n/, $stdout;
+	my @rows = @{ $block->{said} };
 
-	for my $row (grep { /\|/ && !/^\s*step\b/ } @{ $block->{said} })
+	# Above the line are the names of the columns.
+	while (@rows && shift(@rows) !~ /^-[-+]*$/) { }
+	cmp_ok(scalar @rows, '>', 0, "$block->{where} gives rows");
+	for my $row (@rows)
 	{
 		ok($came{ plain($row) }, "$block->{where} gives:$row") || diag($stdout);
 	}
+}
+
+# The endpoint captured keeps bodies.
+sub check_sent
+{
+	my ($block) = @_;
+	my ($last) = reverse @{ $local->control('captures') };
+	my $body = decode_base64($last->{captureData}{endpointInput}{data});
+
+	is($body =~ s/\n\z//r, join("\n", @{ $block->{sent} }),
+		"$block->{where} sends what the page shows");
 }
 
 sub run_block
@@ -155,6 +173,7 @@ sub run_block
 	is($status, 0, "$block->{where} runs") || diag($stderr);
 	unlike($stderr, qr/WARNING/, "$block->{where} warns of nothing");
 	check_said($block, $stdout) if $block->{said};
+	check_sent($block) if $block->{sent};
 }
 
 my @exempt;
@@ -180,7 +199,7 @@ sub make_database
 	$node->safe_psql('postgres', "CREATE DATABASE $database");
 	return $database if $database eq 'app';
 	$node->safe_psql($database,
-		(blocks('README.md'))[0]{sql} =~ s/DATABASE app/DATABASE $database/r);
+		(blocks('README.md'))[0]{sql} =~ s/DATABASE app/DATABASE $database/gr);
 	return $database;
 }
 
@@ -190,27 +209,49 @@ for my $page (sort map { s|^\Q$root\E/||r } glob "$root/doc/*.md")
 	run_page($page, make_database($page =~ s/^.*\/|\.md$//gr));
 }
 note("exempt: $_") for @exempt;
-is(scalar @exempt, 1, 'one block is exempt');
+is(scalar @exempt, 5, 'five blocks are exempt');
 
 # What the pages say of their examples.
 
 surround($node, @{ $surroundings{none} });
-is($node->safe_psql('app', 'SELECT churn FROM customer ORDER BY id DESC LIMIT 1'),
-	$score, 'the trigger scored the row');
+is($node->safe_psql('app', 'SELECT count(*), min(churn), max(churn) FROM customer'),
+	"5|$score|$score", 'the statements and the triggers scored the rows');
 is( $node->safe_psql('app',
-		'SELECT count(*), min(churn), max(churn) FROM churn_score'),
-	"4|$score|$score",
+		'SELECT count(*), min(churn), max(churn) FROM customer_churn'),
+	"5|$score|$score",
 	'the job scored all customers');
+
+# The local endpoint's answer is the same for each request: rows in it.
+$tls->reset;
+$tls->script('churn-xgb', [], { body => "$score\n" x 5, content_type => 'text/csv' });
+$node->safe_psql('app', 'SELECT id, churn_score(age, income, tenure) FROM customer');
+is($tls->request_count('churn-xgb'), 1, 'a query over five customers is one request');
 
 set_scores('');
 my $call = "sagemaker_invoke('churn-xgb', '42,55000,3', 'text/csv')";
 my @alice = (extra_params => [ '-U', 'alice' ]);
-$node->safe_psql('app', 'CREATE ROLE alice LOGIN IN ROLE scorer');
+my @maria = (extra_params => [ '-U', 'maria' ]);
+$node->safe_psql('app',
+	'CREATE ROLE alice LOGIN IN ROLE scorer; CREATE ROLE maria LOGIN IN ROLE modeller');
 
-is( $node->safe_psql('app', "SELECT rtrim(sagemaker_body_text($call), E'\\n')", @alice),
-	$score, 'the rights granted are enough for a call, without naming a server');
+is($node->safe_psql('app', 'SELECT churn_score(42, 55000, 3)', @alice), $score,
+	'a scorer may call the model that was granted');
 is($node->safe_psql('app', 'SELECT churn(42, 55000, 3)', @alice), $score,
-	'and for the function of one model');
+	'and the one that signs as its owner');
+for my $other ($call, "sagemaker.$call", "sagemaker.sagemaker_predict('churn-xgb', 42)",
+	'churn_score_now(42, 55000, 3)')
+{
+	my ($status, undef, $stderr) = $node->psql('app', "SELECT $other", @alice);
+	like($stderr, qr/permission denied|does not exist/, "but not $other");
+}
+my $create = q{CREATE FUNCTION pg_temp.own(x int) RETURNS float8 LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS 'churn-xgb'; SELECT pg_temp.own(1)};
+my ($status, $stdout, $stderr) = $node->psql('app', $create, @alice);
+like($stderr, qr/permission denied for language/, 'nor may a scorer declare one');
+is($node->safe_psql('app', $create, @maria), $score,
+	'a modeller may, without naming a server');
+is( $node->safe_psql('app', "SELECT rtrim(sagemaker_body_text($call), E'\\n')", @maria),
+	$score, 'and call as it is');
 is( $node->safe_psql('app', q{
 		SELECT count(*) FILTER (WHERE srvname = 'aws'), count(umoptions) FROM pg_user_mappings},
 		@alice),
@@ -221,18 +262,29 @@ set_scores('');
 $node->safe_psql('app', "SELECT ($call).*");
 is($tls->request_count('churn-xgb'), 7, '(...).* is one call a field');
 
-$tls->reset;
-$tls->script('churn-xgb', [], { use => 'model-error' });
-my ($status, undef, $stderr) = $node->psql('app',
-	'INSERT INTO customer (age, income, tenure) VALUES (50, 1, 1)');
-is($status, 0, 'a failing model does not keep a customer out');
-like($stderr, qr/WARNING:  customer not scored/, 'and the trigger says so');
+# Both triggers: the page replaces the first by the second.
+my ($first) = grep { /CREATE TRIGGER score_customer / } map { $_->{sql} } blocks('README.md');
+for my $trigger ('score_customers', 'score_customer')
+{
+	$tls->reset;
+	$tls->script('churn-xgb', [], { use => 'model-error' });
+	($status, $stdout, $stderr) = $node->psql('app',
+		'INSERT INTO customer (age, income, tenure) VALUES (50, 1, 1)');
+	is($status, 0, "a failing model does not keep a customer out: $trigger");
+	like($stderr, qr/WARNING:  endpoint "churn-xgb": the model failed/, 'and a warning says so');
+	last if $trigger eq 'score_customer';
+	$node->safe_psql('app', 'DROP TRIGGER score_customers ON customer; '
+		. ($first =~ s/^CREATE FUNCTION churn_score_now.*?(?=^CREATE FUNCTION score_customer)//msr
+			  =~ s/CREATE FUNCTION/CREATE OR REPLACE FUNCTION/gr));
+}
 
-set_scores('');
+set_scores('CALL');
+$node->safe_psql('app', 'DELETE FROM customer_churn');
 my ($failed) = $node->psql('app', 'CALL score_new_customers()');
 is($failed, 0, 'the job goes on with what is new');
-is($node->safe_psql('app', 'SELECT count(*) FROM churn_score'),
-	5, 'and only with that');
+$tls->reset;
+$node->safe_psql('app', 'CALL score_new_customers()');
+is($tls->request_count('churn-xgb'), 0, 'and only with that');
 
 my $log = slurp_file($node->logfile);
 like($log, qr/MAPPING FOR reporter SERVER prod/, 'statements are logged here');
@@ -250,8 +302,8 @@ is(join(' ', $section =~ /^(\d)\. \*\*/mg), '1 2 3 4', 'a first use takes four s
 surround($node, { AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME => $http->fact('url') });
 make_database('first');
 my ($ask) = $section =~ /^4\. .*?```sql\n(.*?)```/ms;
-($status, my $stdout, $stderr) =
-  $node->psql('first', $ask =~ s/, server => 'aws'//r || die 'no question');
+($status, $stdout, $stderr) =
+  $node->psql('first', $ask =~ s/, "server": "aws"//r || die 'no question');
 is($stdout =~ s/\n//r, $score, 'on an instance, install, create and ask') || diag($stderr);
 my ($request) = $http->requests('churn-xgb');
 like((join ' ', map { $_->[1] } grep { lc $_->[0] eq 'authorization' } @{ $request->{headers} }),
