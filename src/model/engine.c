@@ -18,58 +18,26 @@
 
 #include "call/callset.h"
 #include "model/engine.h"
-#include "model/row.h"
+#include "model/pack.h"
 #include "nodes/parsenodes.h"
-#include "pg/alloc.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 /* How much of an answer that does not fit is shown. */
 #define SHOWN_BYTES 200
 
-typedef struct RowPlace
-{
-	bool		skipped;
-	size_t		begin;			/* what separates it from the one before, too */
-	size_t		end;
-} RowPlace;
-
 typedef struct Batch
 {
 	dlist_node	node;
 	MemoryContext context;		/* all of this is in it */
-	SmrtBuf		body;
-	int			n_sent;			/* rows that are in the body */
-	int			n_rows;			/* with those that are skipped */
-	int			size;			/* of the array below */
-	RowPlace   *rows;			/* where in the body each row is */
+	SmrtPack	pack;
 	SmrtCall   *call;			/* in flight or done; NULL: nothing to send */
 	bool		done;
 	bool		fits;			/* the answer is split */
 	SmrtAnswer	answer;
 	SmrtError	error;			/* why it does not fit */
 	int			next_row;
-	int			next_piece;
 } Batch;
-
-typedef struct Frame
-{
-	const char *begin;			/* of the body */
-	const char *between;		/* two rows */
-	const char *end;
-} Frame;
-
-static const Frame frames[] = {
-	[SMRT_FORMAT_CSV] = {"", "\n", "\n"},
-	[SMRT_FORMAT_INSTANCES] = {"{\"instances\":[", ",", "]"},
-	[SMRT_FORMAT_ARRAY] = {"[", ",", "]"},
-	[SMRT_FORMAT_JSONLINES] = {"", "\n", "\n"},
-	[SMRT_FORMAT_INPUTS] = {"{\"inputs\":[", ",", "]"},
-	[SMRT_FORMAT_SINGLE] = {"", "", ""},
-};
-
-StaticAssertDecl(lengthof(frames) == SMRT_FORMAT_COUNT,
-				 "every format needs a frame");
 
 struct SmrtEngine
 {
@@ -78,7 +46,6 @@ struct SmrtEngine
 	SmrtCallSet *set;
 	SmrtRequest request;		/* the same for all but the body */
 	int			max_rows;		/* less than the model's after a halving */
-	size_t		row_begin;		/* where the row being written began */
 	SmrtEngineCounts *counts;
 	int			n_in_flight;
 	int			n_closed;		/* batches in the list but the open one */
@@ -91,11 +58,9 @@ static void fill_request(SmrtEngine *engine);
 static void apply_limits(const SmrtModel *model, SmrtLimits *limits);
 static void open_batch(SmrtEngine *engine);
 static Batch *new_batch(SmrtEngine *engine);
-static void split_off_last_row(SmrtEngine *engine);
-static void add_row(Batch *batch, bool skip, size_t begin);
+static void open_batch_for_last_row(SmrtEngine *engine);
 static void close_batch(SmrtEngine *engine);
 static void send_batch(SmrtEngine *engine, Batch *batch);
-static size_t end_len(const SmrtEngine *engine);
 static void wait_for_one(SmrtEngine *engine);
 static void settle(SmrtEngine *engine, Batch *batch);
 static bool worth_halving(const SmrtEngine *engine, const Batch *batch);
@@ -173,33 +138,46 @@ apply_limits(const SmrtModel *model, SmrtLimits *limits)
 SmrtBuf *
 smrt_engine_begin_row(SmrtEngine *engine)
 {
-	Batch	   *batch;
-
 	if (engine->open == NULL)
 		open_batch(engine);
-	batch = engine->open;
-	engine->row_begin = batch->body.len;
-	if (batch->n_sent > 0)
-		smrt_buf_append_string(&batch->body,
-							   frames[engine->model->format].between);
-	return &batch->body;
+	return smrt_pack_begin_row(&engine->open->pack);
 }
 
 void
 smrt_engine_end_row(SmrtEngine *engine, bool skip)
 {
-	Batch	   *batch = engine->open;
+	SmrtPacked	packed = smrt_pack_end_row(&engine->open->pack, skip);
 
-	if (skip)
-		batch->body.len = engine->row_begin;
-	else if (batch->body.len + end_len(engine) > engine->model->max_bytes ||
-			 !smrt_buf_ok(&batch->body))
-		split_off_last_row(engine);
-	add_row(engine->open, skip, engine->row_begin);
-	engine->counts->rows += !skip;
-	engine->counts->skipped += skip;
-	if (engine->open->n_sent >= engine->max_rows)
+	if (packed == SMRT_PACKED_NOT)
+		open_batch_for_last_row(engine);
+	engine->counts->skipped += packed == SMRT_PACKED_SKIPPED;
+	engine->counts->merged += packed == SMRT_PACKED_WITH_EQUAL;
+	engine->counts->rows += packed == SMRT_PACKED || packed == SMRT_PACKED_NOT;
+	if (smrt_pack_is_full(&engine->open->pack, engine->max_rows))
 		close_batch(engine);
+}
+
+/* The row just written was too much for the open batch. */
+static void
+open_batch_for_last_row(SmrtEngine *engine)
+{
+	Batch	   *full = engine->open;
+
+	if (full->pack.n_pieces > 0)
+	{
+		open_batch(engine);
+		smrt_pack_move_row(&full->pack, &engine->open->pack);
+		send_batch(engine, full);
+		if (smrt_pack_end_row(&engine->open->pack, false) != SMRT_PACKED_NOT)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("model %s: a row alone is larger than a request may be",
+					engine->model->name),
+			 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
+					   smrt_pack_closed_len(&engine->open->pack),
+					   engine->model->max_bytes)));
 }
 
 void
@@ -236,7 +214,7 @@ smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 		wait_for_one(engine);
 	}
 	fill_outcome(batch, outcome);
-	if (++batch->next_row == batch->n_rows)
+	if (++batch->next_row == batch->pack.n_rows)
 		engine->spent = batch;
 	return true;
 }
@@ -244,11 +222,13 @@ smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 static void
 fill_outcome(Batch *batch, SmrtOutcome *outcome)
 {
+	const SmrtPackRow *row = &batch->pack.rows[batch->next_row];
+
 	memset(outcome, 0, sizeof(*outcome));
-	outcome->skipped = batch->rows[batch->next_row].skipped;
+	outcome->skipped = row->skipped;
 	if (outcome->skipped)
 		return;
-	outcome->row = batch->next_piece++;
+	outcome->row = row->piece;
 	outcome->report = &batch->call->report;
 	if (batch->call->reply.fault.kind != SMRT_FAULT_NONE)
 	{
@@ -277,7 +257,6 @@ open_batch(SmrtEngine *engine)
 static Batch *
 new_batch(SmrtEngine *engine)
 {
-	const SmrtModel *model = engine->model;
 	MemoryContext context = AllocSetContextCreate(engine->context,
 												  "sagemaker_rt batch",
 												  ALLOCSET_SMALL_SIZES);
@@ -285,67 +264,9 @@ new_batch(SmrtEngine *engine)
 	Batch	   *batch = palloc0(sizeof(Batch));
 
 	batch->context = context;
-	batch->size = 16;
-	batch->rows = palloc(batch->size * sizeof(RowPlace));
-	/* One row may be larger than a request before it is refused. */
-	smrt_buf_init(&batch->body, &smrt_alloc_palloc, MaxAllocSize - 1);
-	smrt_buf_append_string(&batch->body, frames[model->format].begin);
-	if (model->header)
-	{
-		smrt_row_write_header(model, &batch->body);
-		smrt_buf_append_char(&batch->body, '\n');
-	}
+	smrt_pack_init(&batch->pack, engine->model);
 	MemoryContextSwitchTo(before);
 	return batch;
-}
-
-/* The row just written is one too many: it begins a request of its own. */
-static void
-split_off_last_row(SmrtEngine *engine)
-{
-	Batch	   *full = engine->open;
-	size_t		begin = engine->row_begin;
-
-	if (full->n_sent > 0)
-	{
-		SmrtSpan	row;
-
-		begin += strlen(frames[engine->model->format].between);
-		row = smrt_span_of(full->body.data + begin, full->body.len - begin);
-		open_batch(engine);
-		smrt_buf_append_span(smrt_engine_begin_row(engine), row);
-		full->body.len = full->rows[full->n_rows - 1].end;
-		send_batch(engine, full);
-	}
-	if (engine->open->body.len + end_len(engine) > engine->model->max_bytes)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("model %s: a row alone is larger than a request may be",
-						engine->model->name),
-				 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
-						   engine->open->body.len + end_len(engine),
-						   engine->model->max_bytes)));
-}
-
-static void
-add_row(Batch *batch, bool skip, size_t begin)
-{
-	if (batch->n_rows == batch->size)
-	{
-		batch->size *= 2;
-		batch->rows = repalloc(batch->rows, batch->size * sizeof(RowPlace));
-	}
-	batch->rows[batch->n_rows++] = (RowPlace) {skip, begin, batch->body.len};
-	batch->n_sent += !skip;
-}
-
-static size_t
-end_len(const SmrtEngine *engine)
-{
-	const SmrtModel *model = engine->model;
-
-	return strlen(frames[model->format].end) +
-		(model->constant ? strlen(model->constant) + 2 : 1);
 }
 
 static void
@@ -361,29 +282,18 @@ close_batch(SmrtEngine *engine)
 static void
 send_batch(SmrtEngine *engine, Batch *batch)
 {
-	const SmrtModel *model = engine->model;
 	SmrtRequest request = engine->request;
 
 	engine->n_closed++;
-	if (batch->n_sent == 0)
+	if (batch->pack.n_pieces == 0)
 	{
 		batch->done = true;
 		return;
 	}
-	smrt_buf_append_string(&batch->body, frames[model->format].end);
-	if (model->format == SMRT_FORMAT_INSTANCES ||
-		model->format == SMRT_FORMAT_INPUTS)
-	{
-		if (model->constant != NULL && model->constant[0] != '\0')
-		{
-			smrt_buf_append_char(&batch->body, ',');
-			smrt_buf_append_string(&batch->body, model->constant);
-		}
-		smrt_buf_append_char(&batch->body, '}');
-	}
-	while (engine->n_in_flight >= model->concurrency)
+	smrt_pack_close(&batch->pack);
+	while (engine->n_in_flight >= engine->model->concurrency)
 		wait_for_one(engine);
-	request.body = smrt_buf_span(&batch->body);
+	request.body = smrt_buf_span(&batch->pack.body);
 	batch->call = smrt_callset_submit(engine->set, &request);
 	engine->n_in_flight++;
 	smrt_callset_start(engine->set);
@@ -416,7 +326,7 @@ settle(SmrtEngine *engine, Batch *batch)
 
 	counts->requests++;
 	counts->retries += Max(0, batch->call->report.attempts - 1);
-	counts->bytes_out += batch->body.len;
+	counts->bytes_out += batch->pack.body.len;
 	counts->bytes_in += batch->call->reply.response.body.len;
 	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
 	{
@@ -424,11 +334,11 @@ settle(SmrtEngine *engine, Batch *batch)
 
 		batch->fits = smrt_answer_split(engine->model,
 										&batch->call->reply.response,
-										batch->n_sent, &batch->answer,
+										batch->pack.n_pieces, &batch->answer,
 										&batch->error);
 		MemoryContextSwitchTo(before);
 	}
-	if (batch->n_sent > 1 && worth_halving(engine, batch))
+	if (batch->pack.n_pieces > 1 && worth_halving(engine, batch))
 		halve(engine, batch);
 	else
 		batch->done = true;
@@ -467,15 +377,15 @@ took_too_long(const SmrtFault *fault)
 static void
 halve(SmrtEngine *engine, Batch *batch)
 {
-	int			middle = batch->n_rows / 2;
-	Batch	   *second = copy_rows(engine, batch, middle, batch->n_rows);
+	int			middle = batch->pack.n_rows / 2;
+	Batch	   *second = copy_rows(engine, batch, middle, batch->pack.n_rows);
 	Batch	   *first = copy_rows(engine, batch, 0, middle);
 	const SmrtFault *fault = &batch->call->reply.fault;
 
-	engine->counts->rows_again += batch->n_sent;
+	engine->counts->rows_again += batch->pack.n_pieces;
 	/* What was too much once is too much again. */
 	if (fault->kind == SMRT_FAULT_TOO_LARGE || took_too_long(fault))
-		engine->max_rows = Max(1, Min(engine->max_rows, batch->n_sent / 2));
+		engine->max_rows = Max(1, Min(engine->max_rows, batch->pack.n_pieces / 2));
 	dlist_insert_after(&batch->node, &second->node);
 	dlist_insert_after(&batch->node, &first->node);
 	drop_batch(engine, batch);
@@ -487,30 +397,9 @@ static Batch *
 copy_rows(SmrtEngine *engine, const Batch *batch, int from, int to)
 {
 	Batch	   *copy = new_batch(engine);
-	size_t		between = strlen(frames[engine->model->format].between);
-	bool		first_sent = true;
 
-	for (int i = 0; i < from; i++)
-		first_sent = first_sent && batch->rows[i].skipped;
 	for (int i = from; i < to; i++)
-	{
-		RowPlace	place = batch->rows[i];
-		size_t		begin = copy->body.len;
-
-		if (!place.skipped)
-		{
-			/* The body's very first row has nothing before it. */
-			if (!first_sent)
-				place.begin += between;
-			first_sent = false;
-			if (copy->n_sent > 0)
-				smrt_buf_append_string(&copy->body,
-									   frames[engine->model->format].between);
-			smrt_buf_append(&copy->body, batch->body.data + place.begin,
-							place.end - place.begin);
-		}
-		add_row(copy, place.skipped, begin);
-	}
+		smrt_pack_copy_row(&batch->pack, i, &copy->pack);
 	return copy;
 }
 

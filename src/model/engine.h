@@ -40,6 +40,7 @@ typedef struct SmrtEngineCounts
 {
 	int64		rows;			/* in requests, those sent again not counted */
 	int64		skipped;		/* rows that were not sent */
+	int64		merged;			/* rows that share an equal one's prediction */
 	int64		requests;		/* answered, whatever the answer */
 	int64		retries;		/* attempts beyond the first of each */
 	int64		rows_again;		/* sent once more after a halving */

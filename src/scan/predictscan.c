@@ -476,6 +476,7 @@ explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
 	}			properties[] = {
 		{"Rows Sent", NULL, counts->rows},
 		{"Rows Not Sent", NULL, counts->skipped},
+		{"Rows Merged", NULL, counts->merged},
 		{"Rows Sent Again", NULL, counts->rows_again},
 		{"Requests", NULL, counts->requests},
 		{"Retries", NULL, counts->retries},
