@@ -5,7 +5,7 @@
 #     <!-- not run: REASON -->, which exempts it, or
 #     <!-- surroundings: NAME -->, what the server then finds around it.
 # A ```text block right after it has rows that it gives there, as psql shows
-# them.  A ```csv, ```json or ```jsonl block is the body that it sent last.
+# them.  A block after <!-- sent --> is the body that it sent last.
 #
 # AWS's hosts and addresses are led to emulators (Surroundings.pm): to one for
 # plain http, which is the metadata services, and to one for https.  The local
@@ -85,9 +85,13 @@ sub blocks
 			$block = { where => "$page:$number", sql => '', surroundings => 'none',
 				defined $word ? ($word => $value) : () };
 		}
-		elsif ((my ($kind) = $line =~ /^```(text|csv|json|jsonl)$/) && $previous =~ /^(```)?$/)
+		elsif ($line eq '```text' && $previous =~ /^(```)?$/)
 		{
-			$said = $blocks[-1]{ $kind eq 'text' ? 'said' : 'sent' } = [];
+			$said = $blocks[-1]{said} = [];
+		}
+		elsif ($line =~ /^```/ && $previous eq '<!-- sent -->')
+		{
+			$said = $blocks[-1]{sent} = [];
 		}
 		elsif ($line eq '```')
 		{
@@ -138,8 +142,9 @@ sub check_said
 	my %came = map { plain($_) => 1 } split /\n/, $stdout;
 	my @rows = @{ $block->{said} };
 
-	# Above the line are the names of the columns.
-	while (@rows && shift(@rows) !~ /^-[-+]*$/) { }
+	# Above a line, where there is one, are the names of the columns.
+	my ($line) = grep { $rows[$_] =~ /^-[-+]*$/ } 0 .. $#rows;
+	splice @rows, 0, $line + 1 if defined $line;
 	cmp_ok(scalar @rows, '>', 0, "$block->{where} gives rows");
 	for my $row (@rows)
 	{
@@ -269,7 +274,7 @@ for my $trigger ('score_customers', 'score_customer')
 	$tls->reset;
 	$tls->script('churn-xgb', [], { use => 'model-error' });
 	($status, $stdout, $stderr) = $node->psql('app',
-		'INSERT INTO customer (age, income, tenure) VALUES (50, 1, 1)');
+		"INSERT INTO customer (age, income, tenure) VALUES (length('$trigger'), 1, 1)");
 	is($status, 0, "a failing model does not keep a customer out: $trigger");
 	like($stderr, qr/WARNING:  endpoint "churn-xgb": the model failed/, 'and a warning says so');
 	last if $trigger eq 'score_customer';
