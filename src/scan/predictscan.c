@@ -6,8 +6,9 @@
  * It has a loop, a qual and a projection of its own: ExecScan() would trust our
  * recheck under EvalPlanQual, where only the child knows the tuple.
  *
- * How far it reads ahead starts small and doubles, so that a consumer that stops
- * early has not paid for many rows; a LIMIT right above caps what is sent.
+ * How far it reads ahead starts small and doubles with what was given out, so
+ * that a consumer that stops early has not paid for many rows; a LIMIT right
+ * above caps what is sent.
  */
 #include "postgres.h"
 
@@ -56,8 +57,9 @@ typedef struct PredictScan
 	MemoryContext row_context;	/* arguments of one row, while written */
 	dlist_head	queue;
 	int			n_queued;
-	int			window;			/* rows to hold at present */
-	int			full_window;
+	int64		n_taken;		/* rows taken in since the scan began */
+	int			full_window;	/* most rows to hold */
+	int			limit;			/* rows that are wanted; 0: all */
 	bool		exhausted;		/* the child has no more */
 } PredictScan;
 
@@ -74,6 +76,7 @@ static const SmrtModel *read_model(List *model, List *arguments);
 static void check_execute(Oid function);
 static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
+static int64 rows_to_hold(const PredictScan *scan);
 static bool any_is_full(const PredictScan *scan);
 static void take_in(PredictScan *scan, TupleTableSlot *slot);
 static bool write_row(Call *call, ExprContext *econtext, SmrtBuf *body);
@@ -177,8 +180,9 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		call->values = palloc(list_length(expressions) * sizeof(Datum));
 		call->nulls = palloc(list_length(expressions) * sizeof(bool));
 	}
+	scan->limit = limit;
 	/* Until the models say more. */
-	scan->full_window = limit > 0 ? limit : INT_MAX;
+	scan->full_window = INT_MAX;
 	dlist_init(&scan->queue);
 	reset(scan);
 }
@@ -216,7 +220,6 @@ read_models(PredictScan *scan)
 		scan->calls[i].model = model;
 	}
 	scan->full_window = Min(scan->full_window, full_window);
-	scan->window = Min(scan->window, scan->full_window);
 	MemoryContextSwitchTo(before);
 }
 
@@ -269,18 +272,18 @@ exec(CustomScanState *node)
 }
 
 /*
- * Fills the window.  While it is smaller than it will be, requests go out
- * although they are not full: somebody may be waiting for just these rows.
+ * Takes in rows.  While few were taken in so far, requests go out although they
+ * are not full: somebody may be waiting for just these rows.
  */
 static void
 read_ahead(PredictScan *scan)
 {
+	int64		wanted = rows_to_hold(scan);
+	bool		is_first_rows = scan->n_taken < scan->full_window;
 	bool		filled = false;
 
-	if (scan->n_queued > scan->window / 2 && scan->window < scan->full_window)
-		return;
-	while (!scan->exhausted && scan->n_queued < scan->window &&
-		   !any_is_full(scan))
+	while (!scan->exhausted && scan->n_queued < wanted &&
+		   scan->n_queued < scan->full_window && !any_is_full(scan))
 	{
 		TupleTableSlot *slot = ExecProcNode(outerPlanState(scan));
 
@@ -296,11 +299,32 @@ read_ahead(PredictScan *scan)
 	}
 	if (!filled)
 		return;
-	if (scan->exhausted || scan->window < scan->full_window)
+	if (scan->exhausted || is_first_rows)
 		for (int i = 0; i < scan->n_calls; i++)
 			if (scan->calls[i].engine != NULL)
 				smrt_engine_finish(scan->calls[i].engine);
-	scan->window = Min(scan->window * 2, scan->full_window);
+}
+
+/*
+ * At first as many again as were taken in, each time that half of those were
+ * given out: who takes n rows has at most 4 n sent, or FIRST_WINDOW.
+ */
+static int64
+rows_to_hold(const PredictScan *scan)
+{
+	int64		wanted = scan->full_window;
+
+	if (scan->n_taken == 0)
+		wanted = FIRST_WINDOW;
+	else if (scan->n_taken < scan->full_window)
+		wanted = scan->n_queued +
+			(scan->n_queued <= scan->n_taken / 2 ? scan->n_taken : 0);
+	if (scan->limit == 0)
+		return wanted;
+	/* Beyond its limit LIMIT asks for ties only. */
+	if (scan->n_taken >= scan->limit)
+		return scan->n_queued > 0 ? 0 : FIRST_WINDOW;
+	return Min(wanted, scan->n_queued + scan->limit - scan->n_taken);
 }
 
 static bool
@@ -323,6 +347,7 @@ take_in(PredictScan *scan, TupleTableSlot *slot)
 	entry->tuple = ExecCopySlotMinimalTuple(slot);
 	dlist_push_tail(&scan->queue, &entry->node);
 	scan->n_queued++;
+	scan->n_taken++;
 	econtext->ecxt_outertuple = slot;
 	for (int i = 0; i < scan->n_calls; i++)
 	{
@@ -434,7 +459,7 @@ reset(PredictScan *scan)
 	dlist_init(&scan->queue);
 	scan->n_queued = 0;
 	scan->exhausted = false;
-	scan->window = Min(FIRST_WINDOW, scan->full_window);
+	scan->n_taken = 0;
 }
 
 static void

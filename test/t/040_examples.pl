@@ -306,6 +306,7 @@ is(join(' ', $section =~ /^(\d)\. \*\*/mg), '1 2 3 4', 'a first use takes four s
 
 surround($node, { AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME => $http->fact('url') });
 make_database('first');
+set_scores('');
 my ($ask) = $section =~ /^4\. .*?```sql\n(.*?)```/ms;
 ($status, $stdout, $stderr) =
   $node->psql('first', $ask =~ s/, "server": "aws"//r || die 'no question');
