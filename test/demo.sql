@@ -46,8 +46,50 @@ ALTER TABLE tumour ADD id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY;
 
 COMMENT ON COLUMN tumour.label IS '1: benign, 0: malignant';
 
+ANALYZE tumour;
+
+\echo 'Table tumour has the 569 rows of the breast-cancer data in scikit-learn: 30 features'
+\echo 'and a label, which is 1 for benign.'
+\echo
+\echo '== A model is a function'
+\echo
+\set ECHO queries
+CREATE FUNCTION benign(VARIADIC features float8[]) RETURNS float8
+LANGUAGE sagemaker PARALLEL SAFE COST 10000
+AS 'breast-cancer';
+REVOKE EXECUTE ON FUNCTION benign FROM PUBLIC;
+\set ECHO none
+\echo
+\echo '== A set is a batch'
+\echo
+\set ECHO queries
+\timing on
+CREATE TABLE score AS
+SELECT id, label, benign(
+    mean_radius, mean_texture, mean_perimeter, mean_area, mean_smoothness,
+    mean_compactness, mean_concavity, mean_concave_points, mean_symmetry,
+    mean_fractal_dimension, radius_error, texture_error, perimeter_error,
+    area_error, smoothness_error, compactness_error, concavity_error,
+    concave_points_error, symmetry_error, fractal_dimension_error,
+    worst_radius, worst_texture, worst_perimeter, worst_area,
+    worst_smoothness, worst_compactness, worst_concavity,
+    worst_concave_points, worst_symmetry, worst_fractal_dimension) AS benign
+FROM tumour;
+\timing off
+\set ECHO none
+\echo
+\echo 'The five it is least sure of:'
+\echo
+\set ECHO queries
+SELECT id, label, round(benign::numeric, 3) AS benign
+FROM score ORDER BY abs(benign - 0.5) LIMIT 5;
+\set ECHO none
+\echo '== One call as it is'
+\echo
+\echo 'The same five, each a request, with all that InvokeEndpoint tells:'
+\echo
 -- No column is null here: concat_ws would leave a null out, and shift the rest.
-CREATE VIEW tumour_csv AS
+CREATE VIEW unsure AS
 SELECT id, concat_ws(',',
 	mean_radius, mean_texture, mean_perimeter, mean_area, mean_smoothness,
 	mean_compactness, mean_concavity, mean_concave_points, mean_symmetry,
@@ -57,43 +99,12 @@ SELECT id, concat_ws(',',
 	worst_radius, worst_texture, worst_perimeter, worst_area,
 	worst_smoothness, worst_compactness, worst_concavity,
 	worst_concave_points, worst_symmetry, worst_fractal_dimension) AS line
-FROM tumour;
-
-ANALYZE tumour;
-
-\echo 'Table tumour has the 569 rows of the breast-cancer data in scikit-learn: 30 features'
-\echo 'and a label, which is 1 for benign.  View tumour_csv has the features as CSV.'
-\echo
-\echo '== One request a row'
-\echo
+FROM (SELECT id FROM score ORDER BY abs(benign - 0.5) LIMIT 5) AS five JOIN tumour USING (id);
 \set ECHO queries
-\timing on
-CREATE TABLE score AS
-SELECT id, sagemaker_body_text(answer)::float8 AS benign,
+CREATE TABLE told AS
+SELECT id, rtrim(sagemaker_body_text(answer), E'\n') AS answer, answer.content_type,
        answer.invoked_production_variant AS variant
-FROM tumour_csv,
-     LATERAL sagemaker_invoke('breast-cancer', line, 'text/csv') AS answer;
-\timing off
-\set ECHO none
-\echo
-\echo 'The five it is least sure of:'
-\echo
-\set ECHO queries
-SELECT id, mean_radius, worst_area, round(benign::numeric, 3) AS benign, label, variant
-FROM score JOIN tumour USING (id) ORDER BY abs(benign - 0.5) LIMIT 5;
-\set ECHO none
-\echo '== A hundred rows a request'
-\echo
-\set ECHO queries
-\timing on
-CREATE TABLE packed_score AS
-WITH packed AS (
-    SELECT array_agg(id ORDER BY id) AS ids, string_agg(line, E'\n' ORDER BY id) AS body
-    FROM tumour_csv GROUP BY id / 100)
-SELECT scored.*
-FROM packed,
-     LATERAL sagemaker_invoke('breast-cancer', body, 'text/csv') AS answer,
-     LATERAL unnest(ids, string_to_array(rtrim(sagemaker_body_text(answer), E'\n'),
-                                         E'\n')::float8[]) AS scored (id, benign);
-\timing off
+FROM unsure, LATERAL sagemaker_invoke('breast-cancer-label', line, 'text/csv') AS answer;
+
+SELECT * FROM told;
 \set ECHO none

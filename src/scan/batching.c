@@ -30,7 +30,7 @@
 
 typedef struct Step
 {
-	Oid			language;
+	SmrtCallScope scope;
 	int			next_node_id;
 } Step;
 
@@ -83,16 +83,19 @@ smrt_batching_install(void)
 static PlannedStmt *
 plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 {
-	PlannedStmt *statement = previous_planner ?
+	PlannedStmt *statement;
+	Oid			language = InvalidOid;
+	Step		step = {0};
+
+	/* The planner puts what a scrolling cursor needs on top. */
+	if (smrt_settings.batch && !(cursor_options & CURSOR_OPT_SCROLL))
+		language = get_language_oid(LANGUAGE, true);
+	if (OidIsValid(language))
+		step.scope = smrt_callsite_scope(query, language);
+	statement = previous_planner ?
 		previous_planner(query, text, cursor_options, params) :
 		standard_planner(query, text, cursor_options, params);
-	Step		step;
-
-	/* The planner has put what a scrolling cursor needs on top already. */
-	if (!smrt_settings.batch || (cursor_options & CURSOR_OPT_SCROLL))
-		return statement;
-	step.language = get_language_oid(LANGUAGE, true);
-	if (!OidIsValid(step.language))
+	if (!OidIsValid(language))
 		return statement;
 	step.next_node_id = last_node_id(statement) + 1;
 	visit(&statement->planTree, &step, 0);
@@ -212,7 +215,7 @@ lift_arguments(Plan *node, Step *step)
 
 	rewrite.calls = smrt_callsite_find_in_arguments((Node *) list_make2(node->targetlist,
 																		node->qual),
-													step->language);
+													&step->scope);
 	if (rewrite.calls == NIL)
 		return;
 	foreach(cell, node->lefttree->targetlist)
@@ -356,7 +359,7 @@ split_quals(Plan *node, Step *step)
 
 	if (quals == NIL)
 		return node;
-	rewrite.calls = smrt_callsite_find(linitial(quals), step->language);
+	rewrite.calls = smrt_callsite_find(linitial(quals), &step->scope);
 	if (rewrite.calls != NIL)
 		return put_on_top(node, &rewrite, quals, 0);
 	node->qual = list_concat(node->qual, quals);
@@ -368,8 +371,7 @@ split_list(Plan *node, Step *step, int limit)
 {
 	Rewrite		rewrite = {.step = step};
 
-	rewrite.calls = smrt_callsite_find((Node *) node->targetlist,
-									   step->language);
+	rewrite.calls = smrt_callsite_find((Node *) node->targetlist, &step->scope);
 	return rewrite.calls == NIL ? node :
 		put_on_top(node, &rewrite, NIL, limit);
 }
@@ -390,7 +392,7 @@ take_quals(Plan *node, Step *step)
 	ListCell   *cell;
 
 	foreach(cell, node->qual)
-		if (taken != NIL || smrt_callsite_exists(lfirst(cell), step->language))
+		if (taken != NIL || smrt_callsite_exists(lfirst(cell), step->scope.language))
 			taken = lappend(taken, lfirst(cell));
 		else
 			stay = lappend(stay, lfirst(cell));

@@ -36,10 +36,12 @@ typedef enum CallKind
 typedef struct Finder
 {
 	Oid			language;
+	List	   *copied;
 	List	   *guard;			/* of where we are */
 	List	   *calls;			/* of SmrtCallSite */
 } Finder;
 
+static bool note_copies(Node *node, Finder *finder);
 static bool find_calls(Node *node, Finder *finder);
 static void find_in_case(CaseExpr *expr, Finder *finder);
 static void find_in_turn(List *arguments, Finder *finder,
@@ -61,19 +63,50 @@ static bool can_be_column(FuncExpr *call, List *guard);
 static bool contains_subplan(Node *node, void *context);
 static bool exists(Node *node, Finder *finder);
 
-List *
-smrt_callsite_find(Node *node, Oid language)
+SmrtCallScope
+smrt_callsite_scope(Query *query, Oid language)
 {
 	Finder		finder = {.language = language};
+
+	(void) note_copies((Node *) query, &finder);
+	return (SmrtCallScope) {language, finder.copied};
+}
+
+static bool
+note_copies(Node *node, Finder *finder)
+{
+	FuncExpr   *call = (FuncExpr *) node;
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, note_copies, finder, 0);
+	if (is_model_call(node, finder->language) && call->location >= 0)
+	{
+		foreach(cell, finder->calls)
+			if (((FuncExpr *) lfirst(cell))->location == call->location &&
+				equal(lfirst(cell), call))
+				finder->copied = list_append_unique_int(finder->copied,
+														call->location);
+		finder->calls = lappend(finder->calls, call);
+	}
+	return expression_tree_walker(node, note_copies, finder);
+}
+
+List *
+smrt_callsite_find(Node *node, const SmrtCallScope *scope)
+{
+	Finder		finder = {.language = scope->language,.copied = scope->copied};
 
 	(void) find_calls(node, &finder);
 	return finder.calls;
 }
 
 List *
-smrt_callsite_find_in_arguments(Node *node, Oid language)
+smrt_callsite_find_in_arguments(Node *node, const SmrtCallScope *scope)
 {
-	Finder		finder = {.language = language};
+	Finder		finder = {.language = scope->language,.copied = scope->copied};
 
 	(void) find_arguments(node, &finder);
 	return finder.calls;
@@ -263,6 +296,7 @@ add_call(FuncExpr *call, Finder *finder)
 	site->call = call;
 	site->arguments = call->args;
 	site->guard = finder->guard;
+	site->copied = list_member_int(finder->copied, call->location);
 	if (!can_be_column(call, finder->guard) ||
 		!read_undeclared(site, kind))
 		return false;
@@ -307,8 +341,7 @@ smrt_callsite_number(List *calls, FuncExpr *call)
 
 		if (site->call == call ||
 			(site->guard == NIL && equal(site->call, call) &&
-			 ((site->call->location >= 0 &&
-			   site->call->location == call->location) ||
+			 ((site->copied && site->call->location == call->location) ||
 			  is_deterministic(site))))
 			return foreach_current_index(cell) + 1;
 	}

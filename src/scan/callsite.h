@@ -4,7 +4,7 @@
 #ifndef SMRT_SCAN_CALLSITE_H
 #define SMRT_SCAN_CALLSITE_H
 
-#include "nodes/primnodes.h"
+#include "nodes/parsenodes.h"
 
 /* A call that can become a column. */
 typedef struct SmrtCallSite
@@ -13,24 +13,39 @@ typedef struct SmrtCallSite
 	List	   *arguments;		/* those that make the row */
 	const char *endpoint;		/* of a call without a declared model, or NULL */
 	int			max_rows;		/* of such a call; 0: the default */
+	bool		copied;			/* the statement has it several times at one
+								 * place */
 	List	   *guard;			/* of Expr, all true for rows that get there; NIL:
 								 * every row does */
 } SmrtCallSite;
 
+/* A statement whose calls are looked for. */
+typedef struct SmrtCallScope
+{
+	Oid			language;		/* of model functions */
+	List	   *copied;			/* of int: locations that have copies of a call */
+} SmrtCallScope;
+
 /*
- * The calls of functions of that language in an expression or target list, or,
- * with in_arguments, only those in the arguments of aggregates and window
- * functions.
+ * Before the statement is planned.  Later, what was a SQL function looks like a
+ * part of it, with locations in another text.
  */
-extern List *smrt_callsite_find(Node *node, Oid language);
-extern List *smrt_callsite_find_in_arguments(Node *node, Oid language);
+extern SmrtCallScope smrt_callsite_scope(Query *query, Oid language);
+
+/*
+ * The calls of model functions in an expression or target list, or, with
+ * in_arguments, only those in the arguments of aggregates and window functions.
+ */
+extern List *smrt_callsite_find(Node *node, const SmrtCallScope *scope);
+extern List *smrt_callsite_find_in_arguments(Node *node,
+											 const SmrtCallScope *scope);
 
 /* Whether there is any, be it one that cannot become a column. */
 extern bool smrt_callsite_exists(Node *node, Oid language);
 
 /*
  * A call's number among sites, from 1; 0: it is none of them.  Two equal calls
- * are one if the model is deterministic, or if they stand at one place of the
+ * are one if the model is deterministic, or if they stood at one place of the
  * statement, as the copies that (f(x)).* makes do.
  */
 extern int	smrt_callsite_number(List *sites, FuncExpr *call);

@@ -153,7 +153,7 @@ class ImdsTest(StandInTest):
 
     def test_botocore_finds_keys(self):
         fetcher = InstanceMetadataFetcher(
-            timeout=PATIENCE_SECONDS, num_attempts=2,
+            timeout=PATIENCE_SECONDS, num_attempts=2, env={},
             config={"ec2_metadata_service_endpoint": running.facts["url"] + "/imds/"})
         found = InstanceMetadataProvider(fetcher).load()
         self.assertIsNotNone(found, state("imds"))

@@ -13,6 +13,7 @@ use PostgreSQL::Test::Utils;
 use SageMakerTest;
 use Session;
 use Test::More;
+use Time::HiRes ();
 
 my $emulator = start_emulator('--no-models');
 my $node = start_node('main', $emulator,
@@ -436,6 +437,283 @@ same($_) for (
 		'SELECT a.k FROM u a WHERE EXISTS (SELECT FROM (SELECT x, f(x) AS p FROM t OFFSET 0) b WHERE a.w < b.p AND b.x > a.t) ORDER BY 1',
 		'SELECT f(a.w), f2(b.x) FROM u a JOIN t b ON a.t = b.id ORDER BY a.k, b.id' }
 		'enable_mergejoin', 'enable_nestloop'));
+
+#
+# A role that may not execute a model is refused whatever runs, also what was
+# planned while it might.
+#
+{
+	my $owner = $session{off};
+	for my $mode (qw(on off))
+	{
+		my $s = $session{$mode};
+		my @again = map { "EXECUTE $_" } qw(of_list of_qual of_update of_cursor);
+		$owner->must('GRANT EXECUTE ON FUNCTION fsecret TO reader');
+		$s->must($_) for 'SET ROLE reader',
+		  'SET plan_cache_mode = force_generic_plan',
+		  'PREPARE of_list AS SELECT fsecret(x) FROM t WHERE id < 4',
+		  'PREPARE of_qual AS SELECT id FROM t WHERE id < 4 AND fsecret(x) > 2',
+		  'PREPARE of_update AS UPDATE t SET x = fsecret(x) WHERE id < 4',
+		  'PREPARE of_cursor AS SELECT sum(fsecret(x)) FROM t WHERE id < 4',
+		  'BEGIN', @again, 'ROLLBACK', 'RESET ROLE';
+		$owner->must('REVOKE EXECUTE ON FUNCTION fsecret FROM reader');
+		$s->must('SET ROLE reader');
+		my @refused = grep { ($s->run($_)->{sqlstate} // '') eq '42501' } @again;
+		is_deeply(\@refused, \@again,
+			"batch $mode: statements prepared before a REVOKE are refused after it");
+		$s->must('RESET ROLE; RESET plan_cache_mode; DEALLOCATE ALL');
+	}
+}
+
+#
+# What is sent.  Rows of texts of four characters: with the line's end, five
+# bytes a row.
+#
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE wide (id int PRIMARY KEY, s text);
+INSERT INTO wide SELECT i, to_char(i, 'FM0000') FROM generate_series(1, 1000) i;
+CREATE TABLE parts (id int, s text) PARTITION BY RANGE (id);
+CREATE TABLE parts1 PARTITION OF parts FOR VALUES FROM (0) TO (2000);
+CREATE TABLE parts2 PARTITION OF parts FOR VALUES FROM (2000) TO (3000);
+CREATE TABLE parts3 PARTITION OF parts FOR VALUES FROM (3000) TO (9000);
+CREATE TABLE parts4 PARTITION OF parts FOR VALUES FROM (9000) TO (10000);
+INSERT INTO parts SELECT i, to_char(i, 'FM0000') FROM generate_series(0, 9999) i;
+CREATE FUNCTION fs50(s text) RETURNS text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "max_rows": 50}';
+CREATE FUNCTION fs1(s text) RETURNS text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "max_rows": 1, "concurrency": 32}';
+CREATE FUNCTION fs40b(s text) RETURNS text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "max_bytes": 40}';
+CREATE FUNCTION guess(s text) RETURNS text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "deterministic": false}';
+CREATE FUNCTION guesses(x int, s text, OUT a int, OUT c text) LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "deterministic": false}';
+CREATE FUNCTION inlined(s text) RETURNS text LANGUAGE sql AS 'SELECT guess($1)';
+ANALYZE wide; ANALYZE parts;
+SQL
+
+# How many rows the requests of a statement had, the small ones first.
+sub sizes
+{
+	my ($sql, $session) = @_;
+	$emulator->reset;
+	($session // $session{on})->must($sql);
+	return sort { $a <=> $b } map { $_->{body_bytes} / 5 } $emulator->requests('echo');
+}
+
+sub sum { my $sum = 0; $sum += $_ for @_; return $sum }
+
+# Those who stop early have few rows sent; the more are taken, the more follow.
+my @thousand = (16, 16, 28, 32, 56, 64, 88, (100) x 7);
+
+for (
+	[ 'SELECT fs(s) FROM wide', @thousand ],
+	[ "SELECT id FROM wide WHERE fs(s) > '0500'", @thousand ],
+	[ 'SELECT sum(length(fs(s))) FROM wide', @thousand ],
+	[ "CREATE TEMP TABLE kept AS SELECT fs(s) FROM wide; DROP TABLE kept", @thousand ],
+	[ 'SELECT fs(s), fs(s) FROM wide ORDER BY fs(s)', @thousand ],
+	[ 'SELECT fs50(s) FROM wide WHERE id <= 300', 14, 16, 16, 28, 32, 44, (50) x 3 ],
+	[ 'SELECT fs40b(s) FROM wide WHERE id <= 22', (6), (8) x 2 ],
+	[ 'SELECT fs1(s) FROM wide WHERE id <= 100', (1) x 100 ],
+	[ 'SELECT fs(s) FROM wide LIMIT 10', 10 ],
+	[ 'SELECT fs(s) FROM wide LIMIT 10 OFFSET 3', 13 ],
+	[ 'SELECT fs(s) FROM wide WHERE id <= 12 LIMIT 10', 10 ],
+	[ 'SELECT fs(s) FROM wide ORDER BY id DESC LIMIT 100', 16, 16, 32, 36 ],
+	[ 'SELECT fs(s) FROM wide ORDER BY 1 LIMIT 10', @thousand ],
+	[ 'SELECT fs(s) FROM wide WHERE id > 1000' ],
+	[ 'SELECT fs(s) FROM wide LIMIT 0' ],
+	[ "SELECT EXISTS (SELECT FROM wide WHERE fs(s) > '')", 16 ],
+	[ 'EXPLAIN SELECT fs(s), sagemaker_predict(\'echo\', s) FROM wide WHERE fs1(s) > \'\'' ],
+	[ 'EXPLAIN (ANALYZE) SELECT fs(s) FROM wide WHERE id <= 3', 3 ],
+	[ 'BEGIN; DECLARE c CURSOR FOR SELECT fs(s) FROM wide; FETCH 10 c; COMMIT', 16, 16 ],
+	[ 'BEGIN; DECLARE c CURSOR FOR SELECT fs(s) FROM wide; FETCH 1 c; COMMIT', 16 ],
+	[ 'BEGIN; DECLARE c CURSOR FOR SELECT fs(s) FROM wide; FETCH 32 c; COMMIT', 16, 16, 32 ],
+	[ 'BEGIN; DECLARE c CURSOR FOR SELECT fs(fs(s)) FROM wide; FETCH 10 c; COMMIT', (16) x 4, 32 ],
+	# One call of many copies; as many calls of a model that guesses.
+	[ 'SELECT (fc(id, s)).*, id FROM (SELECT id / 100 AS id, s FROM wide WHERE id IN (100, 200, 300)) w', 21 / 5 ],
+	[ 'SELECT fs(s), fs(s) FROM wide WHERE fs(s) > \'\' AND id < 4', 3 ],
+	[ 'SELECT guess(s), guess(s) FROM wide WHERE id < 4', 3, 3 ],
+	[ 'SELECT (guesses(id, s)).* FROM (SELECT id / 100 AS id, s FROM wide WHERE id IN (100, 200, 300)) w', 21 / 5 ],
+	[ 'SELECT guess(s), inlined(s) FROM wide WHERE id < 4', 3, 3 ],
+	[ 'SELECT inlined(s), inlined(s) FROM wide WHERE id < 4', 3, 3 ],
+	[ "SELECT guess('0000') FROM wide WHERE id < 4", 3 ],
+	[ "SELECT fs('0000') FROM wide WHERE id < 4", 1 ],
+	# Equal rows of a request are one, unless the model guesses.
+	[ "SELECT fs(to_char(id % 3, 'FM0000')) FROM wide WHERE id <= 12", 3 ],
+	[ "SELECT guess(to_char(id % 3, 'FM0000')) FROM wide WHERE id <= 12", 12 ],
+	[ "SELECT CASE WHEN id % 2 = 0 THEN fs(s) END FROM wide WHERE id < 10", 4 ],
+	[ "SELECT COALESCE(CASE WHEN id > 3 THEN 'known' END, fs(s)) FROM wide WHERE id < 10", 3 ],
+	[ "SELECT id FROM wide WHERE id < 10 AND fs(s) > '0005' AND fs50(s) > '0007'", 4, 9 ],
+	[ "SELECT fs(s) FROM wide WHERE id < 4 UNION ALL SELECT fs(s) FROM wide WHERE id < 6", 3, 5 ],
+	[ 'UPDATE wide SET s = fs(s) WHERE id <= 40', 8, 16, 16 ],
+	[ 'INSERT INTO parts SELECT id, fs(s) FROM wide WHERE id < 4', 3 ],
+	[ 'DO $$ DECLARE r record; BEGIN FOR r IN SELECT fs(s) FROM wide LOOP EXIT; END LOOP; END $$', 16 ])
+{
+	my ($sql, @wanted) = @$_;
+	is_deeply([ sizes($sql) ], [ sort { $a <=> $b } @wanted ],
+		"$sql sends " . (@wanted ? "rows @wanted" : 'nothing'));
+}
+$session{on}->must('TRUNCATE parts; INSERT INTO parts SELECT i, to_char(i, \'FM0000\') FROM generate_series(0, 9999) i; ANALYZE parts');
+is_deeply([ sizes('SELECT fs(s) FROM wide', $session{off}) ], [ (1) x 1000 ], 'batch off: each row is sent alone');
+
+#
+# Parallel workers: each row once, whoever scans it.
+#
+{
+	my @parallel = ('SET parallel_setup_cost = 0', 'SET parallel_tuple_cost = 0',
+		'SET min_parallel_table_scan_size = 0', 'SET max_parallel_workers_per_gather = 4');
+	my $s = Session->new($node, @parallel,
+		'ALTER TABLE parts1 SET (parallel_workers = 4); ALTER TABLE parts3 SET (parallel_workers = 4)');
+	for ([ 'SELECT id, fs(s) FROM parts' ],
+		[ "SELECT id, fs(s) FROM parts WHERE fs(s) >= ''" ],
+		[ 'SELECT sum(fs(s)::int), count(*) FROM parts' ],
+		[ 'SELECT id, CASE WHEN id >= 0 THEN fs(s) END AS fs FROM parts ORDER BY id' ])
+	{
+		my ($sql) = @$_;
+		my $plan = $s->must("EXPLAIN (COSTS OFF) $sql");
+		like($plan, qr/Workers Planned: 4.*SageMaker Predict/s, "$sql has 4 workers below which it predicts");
+		my $check = $sql =~ /sum/ ? "SELECT sum = 49995000 AND count = 10000 FROM ($sql) q"
+		  : "SELECT count(*) FILTER (WHERE fs = to_char(id, 'FM0000')) = 10000 AND count(*) = 10000 FROM ($sql) q";
+		$emulator->reset;
+		is($s->must($check), 't', 'and gives every row its own prediction');
+		is(sum(map { $_->{body_bytes} / 5 } $emulator->requests('echo')),
+			10000, 'and sends it once');
+	}
+	like($s->must('EXPLAIN (ANALYZE, COSTS OFF) SELECT fs(s) FROM parts'), qr/Workers Launched: [1-4]/, 'workers are launched');
+	$s->quit;
+}
+
+#
+# A cancel ends what is in flight, and leaves nothing.
+#
+for my $statement ('SELECT count(fs1(s)) FROM wide', "SELECT id FROM wide WHERE fs1(s) > ''",
+	'UPDATE wide SET s = fs1(s)', 'SELECT fs1(fs1(s)) FROM wide')
+{
+	my $s = Session->new($node);
+	$s->must('SELECT count(fs1(s)) FROM wide WHERE id <= 32');
+	my %before = descriptors($s->pid);
+	$emulator->reset;
+	$emulator->script('echo', [ ({}) x 32 ], { use => 'hang' });
+	$s->start($statement);
+	my $there = wait_until(sub { $emulator->request_count('echo') >= 32 + 16 });
+	my $ordered = Time::HiRes::time();
+	$session{off}->must('SELECT pg_cancel_backend(' . $s->pid . ')');
+	my $result = $s->finish;
+	ok($there && $result->{sqlstate} eq '57014', "$statement is cancelled with requests in flight");
+	cmp_ok($result->{at} - $ordered, '<', 1, 'within a second');
+	my %after = descriptors($s->pid);
+	cmp_ok(scalar(keys %after), '<=', scalar(keys %before), 'and leaves no descriptor');
+	$emulator->reset;
+	is($s->run('SELECT count(fs1(s)) FROM wide')->{output}, 1000, 'and the next statement works');
+	$s->quit;
+}
+
+# An error in the middle likewise.
+{
+	my $s = $session{on};
+	$emulator->reset;
+	$emulator->script('echo', [ ({}) x 40, { use => 'model-error' } ]);
+	my $result = $s->run('SELECT count(fs1(s)) FROM wide');
+	is($result->{sqlstate}, '38000', 'a request fails in the middle');
+	$emulator->reset;
+	is($s->run('SELECT count(fs1(s)) FROM wide')->{output}, 1000, 'and the next statement works');
+}
+
+#
+# Memory does not grow with the number of rows.
+#
+{
+	my $bound_kb = 1024;
+	my $s = Session->new($node);
+	$s->must('BEGIN; DECLARE c NO SCROLL CURSOR FOR SELECT fs(s) FROM (SELECT a.id || s AS s FROM generate_series(1, 300) a(id), wide) r');
+	$s->must('MOVE 50000 c');
+	my $first = anonymous_kb($s->pid);
+	$s->must('MOVE 50000 c');
+	my $second = anonymous_kb($s->pid);
+	$s->must('MOVE 100000 c');
+	my $third = anonymous_kb($s->pid);
+	$s->must('COMMIT');
+	note("kB after 50,000, 100,000 and 200,000 rows: $first $second $third");
+	cmp_ok($third, '<', $first + $bound_kb, "200,000 rows need no $bound_kb kB more than 50,000");
+	$s->quit;
+}
+
+#
+# Concurrent writers.  One session has changed rows when the other meets them;
+# under READ COMMITTED the other waits, and sees what the first has left.
+#
+$node->safe_psql('postgres', <<'SQL');
+CREATE TABLE c (id int PRIMARY KEY, x int, score int);
+CREATE TABLE d (id int PRIMARY KEY, w int);
+CREATE TABLE moved (id int, x int, score int) PARTITION BY RANGE (id);
+CREATE TABLE moved1 PARTITION OF moved FOR VALUES FROM (0) TO (10);
+CREATE TABLE moved2 PARTITION OF moved FOR VALUES FROM (10) TO (100);
+CREATE TABLE taken (id int, score int);
+SQL
+my $refill = 'TRUNCATE c, d, moved, taken; INSERT INTO c SELECT i, i, 0 FROM generate_series(1, 6) i;
+	INSERT INTO d SELECT i, i * 100 FROM generate_series(1, 6) i; INSERT INTO moved SELECT i, i, 0 FROM generate_series(1, 6) i';
+my $state = "SELECT 'c', * FROM c ORDER BY id; SELECT 'moved', * FROM moved ORDER BY id; SELECT 'taken', * FROM taken ORDER BY id";
+
+my ($n_races, $n_waited) = (0, 0);
+my $first = $session{off};
+
+sub race
+{
+	my ($mode, $change, $end, $statement) = @_;
+	my $second = $session{$mode};
+	my $watcher = $session{watcher} //= Session->new($node);
+
+	$first = $session{first} //= Session->new($node);
+	$watcher->must($refill);
+	$first->must("BEGIN; $change");
+	$second->start($statement);
+	my $done = sub { $watcher->must('SELECT state FROM pg_stat_activity WHERE pid = ' . $second->pid) =~ /idle/ };
+	my $waits = sub { $watcher->must('SELECT wait_event_type FROM pg_stat_activity WHERE pid = ' . $second->pid) eq 'Lock' };
+	wait_until(sub { $waits->() || $done->() });
+	$n_waited++ if $mode eq 'on' && $waits->();
+	$first->must($end);
+	my $result = $second->finish;
+	$second->run('ROLLBACK') if $statement =~ /BEGIN/;
+	return join "\n", $result->{output}, $result->{sqlstate} // '', $result->{message} // '', $watcher->must($state);
+}
+
+my @changes = (
+	'UPDATE c SET x = x + 10 WHERE id IN (2, 4); UPDATE moved SET x = x + 10 WHERE id IN (2, 4)',
+	'DELETE FROM c WHERE id IN (2, 4); DELETE FROM moved WHERE id IN (2, 4)',
+	'UPDATE c SET x = -5 WHERE id IN (2, 4); UPDATE moved SET x = -5 WHERE id IN (2, 4); UPDATE moved SET id = 20 WHERE id = 6',
+	'UPDATE c SET score = f(x) * 2, x = 3; UPDATE d SET w = 7');
+my @statements = (
+	'UPDATE c SET score = f(x) + 1', 'UPDATE c SET score = f(x) WHERE f(x) > 1 AND x > 0 RETURNING id, score',
+	'UPDATE c SET score = f(c.x) + f2(d.w) FROM d WHERE d.id = c.id RETURNING *', 'UPDATE c SET score = f(f2(x))',
+	'UPDATE c SET score = f((SELECT max(w) FROM d WHERE d.id = c.id)) + x', 'UPDATE c SET (x, score) = (SELECT f(w), f2(c.x) FROM d WHERE d.id = c.id)',
+	'UPDATE c SET score = CASE WHEN x <> 2 THEN f(60 / (x - 2)) END', 'DELETE FROM c WHERE f(x) = 2 OR f(x) = 14',
+	'DELETE FROM c USING d WHERE d.id = c.id AND f(d.w) > 300 RETURNING f(c.x)', 'UPDATE moved SET score = f(x)',
+	'SELECT id, f(x), score FROM c WHERE x > 0 ORDER BY id FOR UPDATE', 'SELECT id, f(x) FROM c WHERE f(x) > 1 FOR UPDATE',
+	'SELECT id, f(x) FROM c ORDER BY id FOR UPDATE SKIP LOCKED', 'SELECT id, f(x) FROM c ORDER BY id LIMIT 2 FOR UPDATE SKIP LOCKED',
+	'SELECT id, f(x) FROM c FOR UPDATE NOWAIT', 'SELECT c.id, f(c.x), f2(d.w) FROM c JOIN d USING (id) FOR UPDATE OF c',
+	'SELECT c, f(c.x) FROM c WHERE id IN (SELECT f(id) FROM d) ORDER BY id FOR SHARE', 'SELECT s.id, f(s.x) FROM (SELECT * FROM c WHERE x > 0 FOR UPDATE) s',
+	'INSERT INTO taken SELECT id, f(x) FROM c WHERE id < 5 FOR UPDATE', 'WITH u AS (UPDATE c SET score = f(x) RETURNING *) SELECT id, f2(score) FROM u ORDER BY id',
+	'INSERT INTO c SELECT id, x, f(x) FROM c ON CONFLICT (id) DO UPDATE SET score = f(excluded.score) + c.x',
+	'BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE c SET score = f(x); COMMIT',
+	$major < 15 ? () : (
+		'MERGE INTO c USING (SELECT id, f(w) AS p FROM d) s ON s.id = c.id WHEN MATCHED AND c.x > 3 THEN UPDATE SET score = s.p + f2(c.x) WHEN MATCHED THEN DELETE'));
+
+for my $change (@changes)
+{
+	for my $end ($change =~ /SET x = -5|DELETE/ ? ('COMMIT') : ('COMMIT', 'ROLLBACK'))
+	{
+		for my $statement (@statements)
+		{
+			my ($on, $off) = map { race($_, $change, $end, $statement) } qw(on off);
+			$n_races++;
+			is($on, $off, "same: $statement meets $change; $end");
+		}
+	}
+}
+like(race('on', $changes[0], 'COMMIT', $statements[0]), qr/^c\|2\|12\|13\nc\|3\|3\|4\nc\|4\|14\|15$/m,
+	'what is predicted is the row that the first has left');
+note("$n_races races, $n_waited of them waited");
+cmp_ok($n_waited, '>', 100, 'most of these statements wait');
 
 note("$n_shapes shapes, $n_batched of them with a batched plan");
 cmp_ok($n_shapes, '>=', 300, 'there are at least 300 shapes');
