@@ -190,7 +190,9 @@ smrt_engine_finish(SmrtEngine *engine)
 bool
 smrt_engine_is_full(const SmrtEngine *engine)
 {
-	return engine->n_closed >= engine->model->concurrency;
+	int			n_read_out = engine->spent != NULL ? 1 : 0;
+
+	return engine->n_closed - n_read_out >= engine->model->concurrency;
 }
 
 bool

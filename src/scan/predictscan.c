@@ -282,8 +282,11 @@ read_ahead(PredictScan *scan)
 	bool		is_first_rows = scan->n_taken < scan->full_window;
 	bool		filled = false;
 
-	while (!scan->exhausted && scan->n_queued < wanted &&
-		   scan->n_queued < scan->full_window && !any_is_full(scan))
+	/* With nothing left to give out, at least one: NULL is the end. */
+	while (!scan->exhausted &&
+		   (scan->n_queued == 0 ||
+			(scan->n_queued < wanted &&
+			 scan->n_queued < scan->full_window && !any_is_full(scan))))
 	{
 		TupleTableSlot *slot = ExecProcNode(outerPlanState(scan));
 

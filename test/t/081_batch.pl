@@ -484,6 +484,8 @@ CREATE FUNCTION fs1(s text) RETURNS text LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "max_rows": 1, "concurrency": 32}';
 CREATE FUNCTION fs40b(s text) RETURNS text LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "max_bytes": 40}';
+CREATE FUNCTION fs1by1(s text) RETURNS text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "max_rows": 30, "concurrency": 1}';
 CREATE FUNCTION guess(s text) RETURNS text LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "deterministic": false}';
 CREATE FUNCTION guesses(x int, s text, OUT a int, OUT c text) LANGUAGE sagemaker
@@ -554,6 +556,8 @@ for (
 		"$sql sends " . (@wanted ? "rows @wanted" : 'nothing'));
 }
 $session{on}->must('TRUNCATE parts; INSERT INTO parts SELECT i, to_char(i, \'FM0000\') FROM generate_series(0, 9999) i; ANALYZE parts');
+is($session{on}->must("SELECT count(fs1by1(s)), count(fs(s)) FROM wide"), '1000|1000', 'one request at a time loses no row');
+is($session{on}->must("SELECT count(*) FROM (SELECT fs1by1(s), fs(s) FROM wide OFFSET 0) q"), '1000', 'nor beside a faster model');
 is_deeply([ sizes('SELECT fs(s) FROM wide', $session{off}) ], [ (1) x 1000 ], 'batch off: each row is sent alone');
 
 #
