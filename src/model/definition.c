@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "aws/error.h"
+#include "call/operation.h"
 #include "catalog/pg_type.h"
 #include "model/definition.h"
 #include "nodes/makefuncs.h"
@@ -12,6 +13,8 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
+
+#define NO_SCALAR "it must be a string, a number or a Boolean"
 
 typedef enum Kind
 {
@@ -76,12 +79,17 @@ static const OptionRow rows[] = {
 	{"concurrency", KIND_NUMBER, FIELD(concurrency), 1, 256, 0},
 };
 
+static char *trimmed(const char *text);
+static void check_members(const SmrtModel *model);
 static void read_object(Jsonb *object, SmrtModel *model);
 static void read_option(const char *name, JsonbValue *value, SmrtModel *model);
 static void store(const OptionRow *row, JsonbValue *value, SmrtModel *model);
+static void check_path(const char *name, const char *path);
+static void say_option(void *name);
 static void store_word(const OptionRow *row, const char *text, int *field);
+static bool is_of_call(const char *name);
 static bool read_member(const char *name, const char *text, SmrtModel *model);
-static bool read_limit(const char *name, const char *text, SmrtModel *model);
+static void read_limit(const char *name, const char *text, SmrtModel *model);
 static char *text_of(const JsonbValue *value);
 pg_noreturn static void not_valid(const char *name, const char *why);
 pg_noreturn static void unknown_option(const char *name);
@@ -95,12 +103,38 @@ smrt_definition_read(const char *body, SmrtModel *model)
 		read_object(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 													   CStringGetDatum(body))),
 					model);
-	else
-		model->endpoint = pnstrdup(begin, strcspn(begin, " \t\r\n"));
+	else if (*begin != '\0')
+		model->endpoint = trimmed(begin);
 	if (model->endpoint == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"endpoint\" is missing")));
+				 errmsg("option \"endpoint\" is missing"),
+				 errhint("The body of a model function is an endpoint's name, or a JSON object of options.")));
+	check_members(model);
+}
+
+static char *
+trimmed(const char *text)
+{
+	size_t		len = strlen(text);
+
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+		len--;
+	return pnstrdup(text, len);
+}
+
+/* What would fail in every call fails now. */
+static void
+check_members(const SmrtModel *model)
+{
+	SmrtRequest request = {.endpoint = smrt_span(model->endpoint)};
+	SmrtSpan	member;
+	SmrtError	error;
+
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+		request.members[i] = smrt_span(model->members[i]);
+	if (!smrt_request_check(&request, &member, &error))
+		not_valid(pnstrdup(member.data, member.len), error.text);
 }
 
 static void
@@ -132,10 +166,12 @@ read_option(const char *name, JsonbValue *value, SmrtModel *model)
 			store(&rows[i], value, model);
 			return;
 		}
-	if (text != NULL &&
-		(read_member(name, text, model) || read_limit(name, text, model)))
-		return;
-	unknown_option(name);
+	if (!is_of_call(name))
+		unknown_option(name);
+	if (text == NULL)
+		not_valid(name, NO_SCALAR);
+	if (!read_member(name, text, model))
+		read_limit(name, text, model);
 }
 
 static void
@@ -158,7 +194,7 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 		return;
 	}
 	if (text == NULL)
-		not_valid(row->name, "it must be a string, a number or a Boolean");
+		not_valid(row->name, NO_SCALAR);
 	switch (row->kind)
 	{
 		case KIND_TEXT:
@@ -167,8 +203,7 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 			*(const char **) field = text;
 			break;
 		case KIND_PATH:
-			/* An error of jsonpath's own says where it is wrong. */
-			(void) DirectFunctionCall1(jsonpath_in, CStringGetDatum(text));
+			check_path(row->name, text);
 			*(const char **) field = text;
 			break;
 		case KIND_BOOLEAN:
@@ -190,6 +225,27 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 	}
 }
 
+/* An error of jsonpath's own says where it is wrong. */
+static void
+check_path(const char *name, const char *path)
+{
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = say_option,
+		.arg = unconstify(char *, name),
+	};
+
+	error_context_stack = &callback;
+	(void) DirectFunctionCall1(jsonpath_in, CStringGetDatum(path));
+	error_context_stack = callback.previous;
+}
+
+static void
+say_option(void *name)
+{
+	errcontext("option \"%s\"", (const char *) name);
+}
+
 static void
 store_word(const OptionRow *row, const char *text, int *field)
 {
@@ -208,6 +264,19 @@ store_word(const OptionRow *row, const char *text, int *field)
 	not_valid(row->name, psprintf("it must be one of %s", all.data));
 }
 
+/* Whether it is a member of the request or a limit of the call. */
+static bool
+is_of_call(const char *name)
+{
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+		if (strcmp(smrt_member_name(i), name) == 0)
+			return true;
+	for (int i = 0; smrt_limit_name(i) != NULL; i++)
+		if (strcmp(smrt_limit_name(i), name) == 0)
+			return true;
+	return false;
+}
+
 static bool
 read_member(const char *name, const char *text, SmrtModel *model)
 {
@@ -220,21 +289,19 @@ read_member(const char *name, const char *text, SmrtModel *model)
 	return false;
 }
 
-static bool
+static void
 read_limit(const char *name, const char *text, SmrtModel *model)
 {
 	SmrtLimits	scratch;
 	SmrtError	error;
 	bool		known;
 
-	if (smrt_limits_set(&scratch, name, text, &known, &error))
-		model->limits = lappend(model->limits,
-								makeDefElem(pstrdup(name),
-											(Node *) makeString(pstrdup(text)),
-											-1));
-	else if (known)
+	if (!smrt_limits_set(&scratch, name, text, &known, &error))
 		not_valid(name, error.text);
-	return known;
+	model->limits = lappend(model->limits,
+							makeDefElem(pstrdup(name),
+										(Node *) makeString(pstrdup(text)),
+										-1));
 }
 
 /* NULL for null and for what has parts. */

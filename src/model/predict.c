@@ -7,6 +7,16 @@
 #include "model/result.h"
 #include "model/row.h"
 
+/* What an error's context says. */
+typedef struct Place
+{
+	const SmrtModel *model;
+	int			row;
+} Place;
+
+static Datum read_strictly(const SmrtModel *model, const SmrtOutcome *outcome,
+						   bool *is_null);
+static void say_place(void *place);
 static Datum read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 						 bool *is_null);
 static Datum fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
@@ -44,9 +54,34 @@ smrt_predict_datum(const SmrtModel *model, const SmrtOutcome *outcome,
 	if (outcome->fault != NULL || outcome->problem != NULL)
 		return fail_softly(model, outcome, is_null);
 	if (model->on_error == SMRT_ON_ERROR_ERROR)
-		return smrt_result_read(model, outcome->json, outcome->piece,
-								outcome->row, is_null);
+		return read_strictly(model, outcome, is_null);
 	return read_softly(model, outcome, is_null);
+}
+
+/* A type's own error does not know where its text is from. */
+static Datum
+read_strictly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
+{
+	Place		place = {model, outcome->row};
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = say_place,
+		.arg = &place,
+	};
+	Datum		result;
+
+	error_context_stack = &callback;
+	result = smrt_result_read(model, outcome->json, outcome->piece,
+							  outcome->row, is_null);
+	error_context_stack = callback.previous;
+	return result;
+}
+
+static void
+say_place(void *place)
+{
+	errcontext("model %s, prediction for row %d of a request",
+			   ((Place *) place)->model->name, ((Place *) place)->row + 1);
 }
 
 /*

@@ -39,6 +39,7 @@ static void json_by_function(Oid type, Datum value, SmrtBuf *body);
 static const char *number_text(Oid type, Datum value, char *buffer);
 static const char *time_text(Oid type, Datum value, char *buffer);
 static void append_utf8(const char *text, SmrtBuf *body);
+static void append_json(char *text, SmrtBuf *body);
 static void append_json_string(const char *text, SmrtBuf *body);
 
 bool
@@ -223,7 +224,7 @@ json_value(const SmrtModelArgument *argument, Datum value, SmrtBuf *body)
 	else if ((plain = time_text(argument->type, value, buffer)) != NULL)
 		append_json_string(plain, body);
 	else if (argument->type == JSONOID)
-		append_utf8(TextDatumGetCString(value), body);
+		append_json(TextDatumGetCString(value), body);
 	else if (argument->type == JSONBOID)
 	{
 		Jsonb	   *jsonb = DatumGetJsonbP(value);
@@ -251,7 +252,7 @@ json_by_function(Oid type, Datum value, SmrtBuf *body)
 											 list_make1(argument), InvalidOid,
 											 InvalidOid, COERCE_EXPLICIT_CALL),
 					   &to_json);
-	append_utf8(TextDatumGetCString(FunctionCall1(&to_json, value)), body);
+	append_json(TextDatumGetCString(FunctionCall1(&to_json, value)), body);
 }
 
 /* NULL when the type is no number. */
@@ -320,6 +321,15 @@ append_utf8(const char *text, SmrtBuf *body)
 {
 	smrt_buf_append_string(body,
 						   (char *) pg_server_to_any(text, strlen(text), PG_UTF8));
+}
+
+/* Line breaks, which JSON has between its words only, would end a JSON line. */
+static void
+append_json(char *text, SmrtBuf *body)
+{
+	for (char *c = text; (c = strpbrk(c, "\r\n")) != NULL; c++)
+		*c = ' ';
+	append_utf8(text, body);
 }
 
 static void

@@ -671,9 +671,8 @@ sub race
 	$watcher->must($refill);
 	$first->must("BEGIN; $change");
 	$second->start($statement);
-	my $done = sub { $watcher->must('SELECT state FROM pg_stat_activity WHERE pid = ' . $second->pid) =~ /idle/ };
 	my $waits = sub { $watcher->must('SELECT wait_event_type FROM pg_stat_activity WHERE pid = ' . $second->pid) eq 'Lock' };
-	wait_until(sub { $waits->() || $done->() });
+	wait_until(sub { $second->is_over || $waits->() });
 	$n_waited++ if $mode eq 'on' && $waits->();
 	$first->must($end);
 	my $result = $second->finish;

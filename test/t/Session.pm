@@ -56,6 +56,14 @@ sub _marked
 	return $self->{stdout} =~ $self->{mark} && $self->{stderr} =~ $self->{mark};
 }
 
+# Whether what was started has ended.
+sub is_over
+{
+	my ($self) = @_;
+	$self->{run}->pump_nb;
+	return $self->_marked;
+}
+
 # Waits for the end of what was started: { output, errors, sqlstate (of the
 # first error), message, seconds, at }, the last two being how long it took and
 # when it ended.
