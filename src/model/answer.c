@@ -8,6 +8,7 @@
 #include "model/answer.h"
 #include "model/csv.h"
 #include "pg/json.h"
+#include "pg/report.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -37,7 +38,11 @@ static const TypeRow types[] = {
 static const char *const list_names[] = {"predictions", "outputs", "scores",
 "projections"};
 
-static Layout layout_of(const SmrtModel *model, SmrtSpan content_type);
+static bool split(const SmrtModel *model, const SmrtResponse *response,
+				  int n_rows, SmrtAnswer *answer, SmrtError *error);
+static Layout layout_of(const SmrtModel *model, SmrtSpan content_type,
+						bool *is_known);
+static bool is_markup(SmrtSpan body);
 static bool split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 					  SmrtAnswer *answer, SmrtError *error);
 static bool split_one_line(SmrtSpan line, int n_rows, SmrtAnswer *answer);
@@ -54,7 +59,38 @@ bool
 smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 				  int n_rows, SmrtAnswer *answer, SmrtError *error)
 {
-	Layout		layout = layout_of(model, response->content_type);
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool fits = false;
+
+	/*
+	 * What the database's encoding or jsonb cannot hold, and nesting that exhausts
+	 * the stack, are raised by the server's own code.  It holds nothing but memory
+	 * then.
+	 */
+	PG_TRY();
+	{
+		fits = split(model, response, n_rows, answer, error);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION &&
+			ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		(void) smrt_error_set(error, "the answer cannot be read: %s",
+							  CopyErrorData()->message);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return fits;
+}
+
+static bool
+split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
+	  SmrtAnswer *answer, SmrtError *error)
+{
+	bool		is_known;
+	Layout		layout = layout_of(model, response->content_type, &is_known);
 	SmrtSpan	body = response->body;
 	char	   *converted;
 
@@ -66,6 +102,10 @@ smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 	converted = pg_any_to_server(body.data, body.len, PG_UTF8);
 	if (converted != body.data)
 		body = smrt_span(converted);
+	/* To CSV anything is a text, a page of HTML too. */
+	if (layout == LAYOUT_CSV && !is_known && is_markup(body))
+		return smrt_error_set(error, "the answer is of type \"%s\"",
+							  smrt_report_text(response->content_type, 100));
 	switch (layout)
 	{
 		case LAYOUT_CSV:
@@ -80,7 +120,7 @@ smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 
 /* By what came back; where that says nothing, by what was asked for. */
 static Layout
-layout_of(const SmrtModel *model, SmrtSpan content_type)
+layout_of(const SmrtModel *model, SmrtSpan content_type, bool *is_known)
 {
 	SmrtSpan	type = content_type;
 	const char *end = type.len ? memchr(type.data, ';', type.len) : NULL;
@@ -89,12 +129,22 @@ layout_of(const SmrtModel *model, SmrtSpan content_type)
 		type.len = end - type.data;
 	while (type.len > 0 && type.data[type.len - 1] == ' ')
 		type.len--;
+	*is_known = true;
 	for (int i = 0; i < lengthof(types); i++)
 		if (smrt_span_equal_nocase(types[i].content_type, type))
 			return types[i].layout;
+	*is_known = false;
 	if (!smrt_model_rows_are_json(model))
 		return LAYOUT_CSV;
 	return model->format == SMRT_FORMAT_JSONLINES ? LAYOUT_LINES : LAYOUT_JSON;
+}
+
+static bool
+is_markup(SmrtSpan body)
+{
+	while (body.len > 0 && strchr(" \t\r\n", body.data[0]) != NULL)
+		body = smrt_span_of(body.data + 1, body.len - 1);
+	return body.len > 0 && body.data[0] == '<';
 }
 
 static bool
@@ -170,7 +220,7 @@ static bool
 split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 		   SmrtAnswer *answer, SmrtError *error)
 {
-	char	   *problem = smrt_json_problem(body);
+	char	   *problem = smrt_json_problem(body, GetDatabaseEncoding());
 	JsonbContainer *list;
 	Jsonb	   *jsonb;
 

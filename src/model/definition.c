@@ -211,7 +211,9 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 				not_valid(row->name, "it must be true or false");
 			break;
 		case KIND_NUMBER:
-			if (!parse_int(text, &number, row->unit, &hint) ||
+			/* A fraction would be rounded; of a unit it may be a whole number. */
+			if ((row->unit == 0 && text[strspn(text, "-0123456789")] != '\0') ||
+				!parse_int(text, &number, row->unit, &hint) ||
 				number < row->min || number > row->max)
 				not_valid(row->name, psprintf("it must be between %d and %d",
 											  row->min, row->max));

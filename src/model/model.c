@@ -228,8 +228,10 @@ read_result(Form_pg_proc proc, SmrtModel *model)
 			read_column(&model->columns[0], type, -1, NULL);
 			model->result = model->columns[0].kind;
 			return;
-		case TYPEFUNC_COMPOSITE:
 		case TYPEFUNC_COMPOSITE_DOMAIN:
+			model->row_domain = type;
+			break;
+		case TYPEFUNC_COMPOSITE:
 			break;
 		default:
 			ereport(ERROR,

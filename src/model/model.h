@@ -93,6 +93,7 @@ typedef struct SmrtModel
 	SmrtModelArgument *arguments;
 	SmrtResultKind result;
 	TupleDesc	tupdesc;		/* COMPOSITE only */
+	Oid			row_domain;		/* over that row type, or InvalidOid */
 	int			n_columns;
 	SmrtResultColumn *columns;
 } SmrtModel;

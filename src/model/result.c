@@ -6,6 +6,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "model/csv.h"
 #include "model/result.h"
 #include "pg/json.h"
@@ -32,6 +33,7 @@ static Datum column_from_json(Reading *reading, const SmrtResultColumn *column,
 							  JsonbValue *value, bool *is_null);
 static JsonbValue *only_part(JsonbContainer *container);
 static Datum read_csv(Reading *reading, bool *is_null);
+static Datum as_row(const SmrtModel *model, Datum *values, bool *nulls);
 static Datum array_from_csv(Reading *reading, const SmrtResultColumn *column,
 							SmrtSpan record, bool *is_null);
 static char *csv_text(SmrtSpan field);
@@ -84,7 +86,7 @@ read_json(Reading *reading, bool *is_null)
 
 	if (model->result == SMRT_RESULT_JSON)
 		return input(reading, &model->columns[0], text, is_null);
-	if (smrt_json_problem(piece) != NULL)
+	if (smrt_json_problem(piece, GetDatabaseEncoding()) != NULL)
 		does_not_fit(reading, "is not JSON");
 	jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 	if (JB_ROOT_IS_SCALAR(jsonb))
@@ -100,6 +102,8 @@ read_json(Reading *reading, bool *is_null)
 	if (value.type == jbvNull)
 	{
 		*is_null = true;
+		if (OidIsValid(model->row_domain))
+			domain_check((Datum) 0, true, model->row_domain, NULL, NULL);
 		return (Datum) 0;
 	}
 	if (value.type != jbvBinary)
@@ -132,7 +136,7 @@ composite_from_json(Reading *reading, JsonbContainer *container)
 		nulls[i] = false;
 		values[i] = column_from_json(reading, column, value, &nulls[i]);
 	}
-	return HeapTupleGetDatum(heap_form_tuple(model->tupdesc, values, nulls));
+	return as_row(model, values, nulls);
 }
 
 static Datum
@@ -223,9 +227,20 @@ read_csv(Reading *reading, bool *is_null)
 									   model->n_columns,
 									   model->n_columns == 1 ? "is" : "are"));
 	if (model->result == SMRT_RESULT_COMPOSITE)
-		return HeapTupleGetDatum(heap_form_tuple(model->tupdesc, values, nulls));
+		return as_row(model, values, nulls);
 	*is_null = nulls[0];
 	return values[0];
+}
+
+static Datum
+as_row(const SmrtModel *model, Datum *values, bool *nulls)
+{
+	Datum		row = HeapTupleGetDatum(heap_form_tuple(model->tupdesc, values,
+														nulls));
+
+	if (OidIsValid(model->row_domain))
+		domain_check(row, false, model->row_domain, NULL, NULL);
+	return row;
 }
 
 static Datum

@@ -133,15 +133,16 @@ parse(SmrtSpan text, ReadState *state)
 }
 
 char *
-smrt_json_problem(SmrtSpan text)
+smrt_json_problem(SmrtSpan text, int encoding)
 {
 	JsonSemAction nothing = {0};
 	JsonLexContext *lexer;
 	JsonParseErrorType verdict;
 
-	if (!pg_verify_mbstr(PG_UTF8, text.data, text.len, true))
-		return pstrdup("it is not UTF-8");
-	lexer = smrt_json_lexer(pnstrdup(text.data, text.len), text.len, PG_UTF8);
+	if (!pg_verify_mbstr(encoding, text.data, text.len, true))
+		return psprintf("it is not %s", encoding == PG_UTF8 ? "UTF-8" :
+						pg_encoding_to_char(encoding));
+	lexer = smrt_json_lexer(pnstrdup(text.data, text.len), text.len, encoding);
 	verdict = pg_parse_json(lexer, &nothing);
 	return verdict == JSON_SUCCESS ? NULL : json_errdetail(verdict, lexer);
 }

@@ -22,7 +22,10 @@ typedef struct SmrtJsonMember
 extern bool smrt_json_members(SmrtSpan text, SmrtJsonMember *members,
 							  int n_members);
 
-/* What is wrong with text as JSON, palloc'ed; NULL when nothing is. */
-extern char *smrt_json_problem(SmrtSpan text);
+/*
+ * What is wrong with text, of that encoding, as JSON, palloc'ed; NULL when nothing
+ * is.  Raises 54001 when it is nested deeper than the stack allows.
+ */
+extern char *smrt_json_problem(SmrtSpan text, int encoding);
 
 #endif							/* SMRT_PG_JSON_H */

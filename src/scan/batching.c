@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "commands/proclang.h"
+#include "jit/jit.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -32,6 +33,7 @@ typedef struct Step
 {
 	SmrtCallScope scope;
 	int			next_node_id;
+	Cost		call_cost;		/* of nodes that called models */
 } Step;
 
 /* Expressions of one node being taken apart. */
@@ -50,14 +52,16 @@ static planner_hook_type previous_planner;
 
 static PlannedStmt *plan(Query *query, const char *text, int cursor_options,
 						 ParamListInfo params);
+static void reconsider_jit(PlannedStmt *statement, Cost call_cost);
 static int	last_node_id(PlannedStmt *statement);
 static int	last_id_of(Plan *node);
 static void visit(Plan **node, Step *step, int limit);
 static void visit_list(List *plans, Step *step);
 static int	limit_of(Plan *node);
 static bool can_be_split(Plan *node);
+static Cost own_cost(const Plan *node);
 static bool takes_arguments(Plan *node);
-static void lift_arguments(Plan *node, Step *step);
+static bool lift_arguments(Plan *node, Step *step);
 static Node *replace_calls(Node *node, Rewrite *rewrite);
 static Plan *split(Plan *node, Step *step, int limit);
 static Plan *split_quals(Plan *node, Step *step);
@@ -100,7 +104,26 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 	step.next_node_id = last_node_id(statement) + 1;
 	visit(&statement->planTree, &step, 0);
 	visit_list(statement->subplans, &step);
+	if (step.call_cost > 0)
+		reconsider_jit(statement, step.call_cost);
 	return statement;
+}
+
+/*
+ * As the planner decides it, but without what predictions cost, of which
+ * compiling saves nothing.
+ */
+static void
+reconsider_jit(PlannedStmt *statement, Cost call_cost)
+{
+	Cost		cost = statement->planTree->total_cost - call_cost;
+
+	if (cost <= jit_above_cost)
+		statement->jitFlags = PGJIT_NONE;
+	if (cost <= jit_optimize_above_cost)
+		statement->jitFlags &= ~PGJIT_OPT3;
+	if (cost <= jit_inline_above_cost)
+		statement->jitFlags &= ~PGJIT_INLINE;
 }
 
 static int
@@ -157,6 +180,10 @@ visit_list(List *plans, Step *step)
 static void
 visit(Plan **node, Step *step, int limit)
 {
+	Plan	   *before = *node;
+	bool		is_lifted;
+	Cost		cost;
+
 	if (*node == NULL)
 		return;
 	visit(&(*node)->lefttree, step, limit_of(*node));
@@ -181,10 +208,21 @@ visit(Plan **node, Step *step, int limit)
 		default:
 			break;
 	}
-	if (takes_arguments(*node))
-		lift_arguments(*node, step);
+	cost = own_cost(*node);
+	is_lifted = takes_arguments(*node) && lift_arguments(*node, step);
 	if (can_be_split(*node))
 		*node = split(*node, step, limit);
+	if (is_lifted || *node != before)
+		step->call_cost += cost;
+}
+
+/* A call of a model costs more than all else that a node does with a row. */
+static Cost
+own_cost(const Plan *node)
+{
+	return node->total_cost -
+		(node->lefttree ? node->lefttree->total_cost : 0) -
+		(node->righttree ? node->righttree->total_cost : 0);
 }
 
 /* Nodes whose aggregates or window functions are fed by the node below. */
@@ -201,8 +239,9 @@ takes_arguments(Plan *node)
 /*
  * Calls in the arguments of aggregates are computed by a scan below the node,
  * which gives the child's columns at the same numbers and the calls after them.
+ * False: there are none.
  */
-static void
+static bool
 lift_arguments(Plan *node, Step *step)
 {
 	Rewrite		rewrite = {.step = step,.varno = OUTER_VAR};
@@ -217,7 +256,7 @@ lift_arguments(Plan *node, Step *step)
 																		node->qual),
 													&step->scope);
 	if (rewrite.calls == NIL)
-		return;
+		return false;
 	foreach(cell, node->lefttree->targetlist)
 	{
 		TargetEntry *entry = flatCopyTargetEntry(lfirst(cell));
@@ -256,6 +295,7 @@ lift_arguments(Plan *node, Step *step)
 	node->targetlist = (List *) replace_calls((Node *) node->targetlist, &rewrite);
 	node->qual = (List *) replace_calls((Node *) node->qual, &rewrite);
 	node->lefttree = &scan->scan.plan;
+	return true;
 }
 
 /* Calls become columns of the scan below; everything else stays. */

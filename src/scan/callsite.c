@@ -151,14 +151,14 @@ find_arguments(Node *node, Finder *finder)
 static bool
 is_plain_call(List *arguments, Oid language)
 {
+	List	   *others;
 	ListCell   *cell;
 
 	if (arguments == NIL || !is_model_call(linitial(arguments), language))
 		return false;
-	foreach(cell, ((FuncExpr *) linitial(arguments))->args)
-		if (!IsA(lfirst(cell), Var) && !IsA(lfirst(cell), Const))
-			return false;
-	for_each_from(cell, arguments, 1)
+	others = list_concat_copy(((FuncExpr *) linitial(arguments))->args,
+							  list_copy_tail(arguments, 1));
+	foreach(cell, others)
 		if (!IsA(lfirst(cell), Var) && !IsA(lfirst(cell), Const))
 			return false;
 	return true;

@@ -44,6 +44,7 @@ typedef struct Call
 	bool	   *nulls;
 	SmrtEngine *engine;			/* NULL: not begun in this scan */
 	SmrtEngineCounts counts;	/* of all scans */
+	FmgrInfo	function;		/* for track_functions */
 } Call;
 
 typedef struct PredictScan
@@ -81,6 +82,7 @@ static bool any_is_full(const PredictScan *scan);
 static void take_in(PredictScan *scan, TupleTableSlot *slot);
 static bool write_row(Call *call, ExprContext *econtext, SmrtBuf *body);
 static void give_out(PredictScan *scan);
+static Datum predict(Call *call, bool *is_null);
 static void end(CustomScanState *node);
 static void rescan(CustomScanState *node);
 static void reset(PredictScan *scan);
@@ -168,10 +170,12 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	foreach(cell, models)
 	{
 		Call	   *call = &scan->calls[foreach_current_index(cell)];
+		Oid			function = DatumGetObjectId(linitial_node(Const, lfirst(cell))->constvalue);
 		List	   *expressions;
 
 		/* The call is a column now, so the executor does not check it. */
-		check_execute(DatumGetObjectId(linitial_node(Const, lfirst(cell))->constvalue));
+		check_execute(function);
+		fmgr_info(function, &call->function);
 		expressions = list_nth(plan->custom_exprs, foreach_current_index(cell));
 		if (linitial(expressions) != NULL)
 			call->guard = ExecInitExpr(linitial(expressions), &node->ss.ps);
@@ -416,21 +420,37 @@ give_out(PredictScan *scan)
 	}
 	for (int i = 0; i < scan->n_calls; i++)
 	{
-		Call	   *call = &scan->calls[i];
 		int			column = scan->n_child_columns + i;
-		SmrtOutcome outcome;
 
-		if (!smrt_engine_next(call->engine, true, &outcome))
-		{
-			smrt_engine_finish(call->engine);
-			if (!smrt_engine_next(call->engine, true, &outcome))
-				elog(ERROR, "a row got no outcome");
-		}
-		slot->tts_values[column] = smrt_predict_datum(call->model, &outcome,
-													  &slot->tts_isnull[column]);
+		slot->tts_values[column] = predict(&scan->calls[i],
+										   &slot->tts_isnull[column]);
 	}
 	ExecStoreVirtualTuple(slot);
 	MemoryContextSwitchTo(before);
+}
+
+/* The call's value in the row that is given out, counted as the call that it was. */
+static Datum
+predict(Call *call, bool *is_null)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+	PgStat_FunctionCallUsage usage;
+	SmrtOutcome outcome;
+	Datum		result;
+
+	InitFunctionCallInfoData(*fcinfo, &call->function, 0, InvalidOid, NULL, NULL);
+	if (!smrt_engine_next(call->engine, true, &outcome))
+	{
+		smrt_engine_finish(call->engine);
+		if (!smrt_engine_next(call->engine, true, &outcome))
+			elog(ERROR, "a row got no outcome");
+	}
+	if (outcome.skipped)
+		return smrt_predict_datum(call->model, &outcome, is_null);
+	pgstat_init_function_usage(fcinfo, &usage);
+	result = smrt_predict_datum(call->model, &outcome, is_null);
+	pgstat_end_function_usage(&usage, true);
+	return result;
 }
 
 static void

@@ -125,7 +125,7 @@ sagemaker_body_json(PG_FUNCTION_ARGS)
 	if (body == NULL)
 		PG_RETURN_NULL();
 	span = smrt_span_of(VARDATA_ANY(body), VARSIZE_ANY_EXHDR(body));
-	problem = smrt_json_problem(span);
+	problem = smrt_json_problem(span, PG_UTF8);
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(SMRT_ERRCODE_BAD_REPLY),

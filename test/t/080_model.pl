@@ -123,7 +123,7 @@ for (
 	[ 'int', '', $lines, "1\n{\n", '38S01', 'not JSON' ],
 	# Not what was asked for.
 	[ 'text', '', $csv, { base64 => '/wr+Cg==' }, '38S01', 'not UTF-8' ],
-	[ 'int', '', 'text/html', '<p>', '38S01', '2 rows were sent, 1 predictions came back' ])
+	[ 'int', '', 'text/html', '<p>', '38S01', 'the answer is of type "text/html"' ])
 {
 	my ($result, $options, $type, $body, $expected, $message) = @$_;
 	my $signature = $result =~ /^\(/ ? $result : "(x int) RETURNS $result";
