@@ -64,14 +64,11 @@ static SmrtFaultKind kind_of_status(int status);
 SmrtSpan
 smrt_fault_code(SmrtSpan text)
 {
-	const char *end;
 	const char *c;
 
 	if (smrt_span_absent(text))
 		return text;
-	end = memchr(text.data, ':', text.len);
-	if (end != NULL)
-		text.len = (size_t) (end - text.data);
+	text = smrt_span_up_to(text, ':');
 	for (c = text.data + text.len; c > text.data; c--)
 		if (c[-1] == '#')
 			break;

@@ -148,22 +148,6 @@ smrt_profiles_value_in(const SmrtProfiles *profiles, SmrtProfileFile file,
 	return found ? found->value : smrt_span(NULL);
 }
 
-/* What is before the first byte c, all of it when there is none. */
-static SmrtSpan
-up_to(SmrtSpan text, char c)
-{
-	const char *found = text.len ? memchr(text.data, c, text.len) : NULL;
-
-	return found ? smrt_span_of(text.data, (size_t) (found - text.data)) : text;
-}
-
-/* What is after the first n bytes. */
-static SmrtSpan
-after(SmrtSpan text, size_t n)
-{
-	return smrt_span_of(text.data + n, text.len - n);
-}
-
 static bool
 is_blank(char c)
 {
@@ -180,7 +164,7 @@ static SmrtSpan
 trim(SmrtSpan text)
 {
 	while (text.len > 0 && is_blank(text.data[0]))
-		text = after(text, 1);
+		text = smrt_span_after(text, 1);
 	while (text.len > 0 && is_blank(text.data[text.len - 1]))
 		text.len--;
 	return text;
@@ -194,18 +178,18 @@ smrt_profiles_nested_value(const SmrtProfiles *profiles, SmrtSection section,
 	SmrtSpan	result = smrt_span(NULL);
 
 	/* With something before the first "\n" it has continuations instead. */
-	if (up_to(rest, '\n').len > 0)
+	if (smrt_span_up_to(rest, '\n').len > 0)
 		return result;
 	while (rest.len > 0)
 	{
-		SmrtSpan	line = up_to(after(rest, 1), '\n');
+		SmrtSpan	line = smrt_span_up_to(smrt_span_after(rest, 1), '\n');
 		SmrtSpan	found;
 		SmrtSpan	value;
 
 		if (split(line, &found, &value) == NULL &&
 			smrt_span_equal_nocase(found, name))
 			result = value;
-		rest = after(rest, 1 + line.len);
+		rest = smrt_span_after(rest, 1 + line.len);
 	}
 	return result;
 }
@@ -230,12 +214,12 @@ parse_file(SmrtProfiles *profiles, SmrtProfileFile file, SmrtSpan text,
 
 	rest = smrt_buf_span(copy);
 	if (smrt_span_starts_with(rest, byte_order_mark))
-		rest = after(rest, byte_order_mark.len);
+		rest = smrt_span_after(rest, byte_order_mark.len);
 	while (rest.len > 0)
 	{
-		SmrtSpan	line = up_to(rest, '\n');
+		SmrtSpan	line = smrt_span_up_to(rest, '\n');
 
-		rest = after(rest, line.len + (line.len < rest.len));
+		rest = smrt_span_after(rest, line.len + (line.len < rest.len));
 		if (line.len > 0 && line.data[line.len - 1] == '\r')
 			line.len--;
 		parser.line++;
@@ -251,7 +235,7 @@ parse_line(Parser *parser, SmrtSpan line)
 	SmrtSpan	content = trim(line);
 
 	/* It would end the value early for all who take it for a C string. */
-	if (up_to(line, '\0').len < line.len)
+	if (smrt_span_up_to(line, '\0').len < line.len)
 		return refuse(parser, "NUL byte (is the file plain text in UTF-8?)");
 
 	/*
@@ -274,7 +258,7 @@ static bool
 parse_heading(Parser *parser, SmrtSpan line)
 {
 	SmrtProfiles *profiles = parser->profiles;
-	SmrtSpan	heading = trim(up_to(up_to(line, '#'), ';'));
+	SmrtSpan	heading = trim(smrt_span_up_to(smrt_span_up_to(line, '#'), ';'));
 	Section		section;
 	Section    *moved;
 
@@ -328,7 +312,7 @@ recognise(SmrtProfileFile file, SmrtSpan heading, Section *section)
 		{SMRT_LITERAL("sso-session"), SMRT_SECTION_SSO_SESSION},
 		{SMRT_LITERAL("services"), SMRT_SECTION_SERVICES},
 	};
-	SmrtSpan	prefix = up_to(up_to(heading, ' '), '\t');
+	SmrtSpan	prefix = smrt_span_up_to(smrt_span_up_to(heading, ' '), '\t');
 
 	section->file = file;
 	section->bare = false;
@@ -345,7 +329,7 @@ recognise(SmrtProfileFile file, SmrtSpan heading, Section *section)
 		if (!smrt_span_equal(prefix, kinds[i].prefix))
 			continue;
 		section->id.kind = kinds[i].kind;
-		section->id.name = trim(after(heading, prefix.len));
+		section->id.name = trim(smrt_span_after(heading, prefix.len));
 		return is_identifier(section->id.name);
 	}
 	return false;
@@ -417,10 +401,10 @@ split(SmrtSpan line, SmrtSpan *name, SmrtSpan *value)
 		if (is_comment(line.data[i]) && is_blank(line.data[i - 1]))
 			line.len = i;
 	}
-	*name = up_to(line, '=');
+	*name = smrt_span_up_to(line, '=');
 	if (name->len == line.len)
 		return "expected \"name = value\"";
-	*value = trim(after(line, name->len + 1));
+	*value = trim(smrt_span_after(line, name->len + 1));
 	*name = trim(*name);
 	return name->len > 0 ? NULL : "expected a name before the \"=\"";
 }

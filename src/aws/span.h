@@ -75,4 +75,20 @@ smrt_span_starts_with(SmrtSpan s, SmrtSpan prefix)
 		(prefix.len == 0 || memcmp(s.data, prefix.data, prefix.len) == 0);
 }
 
+/* What is before the first byte c, all of it when there is none. */
+static inline SmrtSpan
+smrt_span_up_to(SmrtSpan s, char c)
+{
+	const char *found = s.len ? memchr(s.data, c, s.len) : NULL;
+
+	return found ? smrt_span_of(s.data, (size_t) (found - s.data)) : s;
+}
+
+/* What is after the first n bytes, of which there must be as many. */
+static inline SmrtSpan
+smrt_span_after(SmrtSpan s, size_t n)
+{
+	return smrt_span_of(s.data + n, s.len - n);
+}
+
 #endif							/* SMRT_AWS_SPAN_H */

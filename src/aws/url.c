@@ -27,22 +27,6 @@ static bool is_ipv4(SmrtSpan host);
 static bool check_path(SmrtSpan path, SmrtError *error);
 static bool check_segment(SmrtSpan segment, SmrtError *error);
 
-/* What is before the first byte c, all of it when there is none. */
-static SmrtSpan
-up_to(SmrtSpan text, char c)
-{
-	const char *found = text.len ? memchr(text.data, c, text.len) : NULL;
-
-	return found ? smrt_span_of(text.data, (size_t) (found - text.data)) : text;
-}
-
-/* What is after the first n bytes. */
-static SmrtSpan
-after(SmrtSpan text, size_t n)
-{
-	return smrt_span_of(text.data + n, text.len - n);
-}
-
 bool
 smrt_url_parse(SmrtSpan text, SmrtUrl *url, SmrtError *error)
 {
@@ -54,8 +38,8 @@ smrt_url_parse(SmrtSpan text, SmrtUrl *url, SmrtError *error)
 	if (!check_bytes(text, error) || !take_scheme(&rest, url, error))
 		return false;
 
-	authority = up_to(rest, '/');
-	url->path = after(rest, authority.len);
+	authority = smrt_span_up_to(rest, '/');
+	url->path = smrt_span_after(rest, authority.len);
 	if (url->path.len > 0 && url->path.data[url->path.len - 1] == '/')
 		url->path.len--;
 
@@ -121,7 +105,7 @@ take_scheme(SmrtSpan *rest, SmrtUrl *url, SmrtError *error)
 			continue;
 		url->tls = schemes[i].tls;
 		url->port = schemes[i].port;
-		*rest = after(*rest, len);
+		*rest = smrt_span_after(*rest, len);
 		return true;
 	}
 	return smrt_error_set(error, "the URL does not start with https:// or http://");
@@ -130,22 +114,22 @@ take_scheme(SmrtSpan *rest, SmrtUrl *url, SmrtError *error)
 static bool
 take_host(SmrtSpan *rest, SmrtUrl *url, SmrtError *error)
 {
-	if (up_to(*rest, '@').len < rest->len)
+	if (smrt_span_up_to(*rest, '@').len < rest->len)
 		return smrt_error_set(error, "the URL has a user name");
 
 	if (rest->len > 0 && rest->data[0] == '[')
 	{
-		SmrtSpan	inside = after(*rest, 1);
+		SmrtSpan	inside = smrt_span_after(*rest, 1);
 
 		url->ipv6 = true;
-		url->host = up_to(inside, ']');
+		url->host = smrt_span_up_to(inside, ']');
 		if (url->host.len == inside.len)
 			return smrt_error_set(error, "the URL has a [ without a ]");
-		*rest = after(inside, url->host.len + 1);
+		*rest = smrt_span_after(inside, url->host.len + 1);
 		return check_ipv6(url->host, error);
 	}
-	url->host = up_to(*rest, ':');
-	*rest = after(*rest, url->host.len);
+	url->host = smrt_span_up_to(*rest, ':');
+	*rest = smrt_span_after(*rest, url->host.len);
 	return check_name(url->host, error);
 }
 
@@ -159,7 +143,7 @@ take_port(SmrtSpan rest, SmrtUrl *url, SmrtError *error)
 		return true;
 	if (rest.data[0] != ':')
 		return smrt_error_set(error, "the URL has something other than a port after the host");
-	if (!parse_port(after(rest, 1), &url->port))
+	if (!parse_port(smrt_span_after(rest, 1), &url->port))
 		return smrt_error_set(error, "the port of the URL is not a number from 1 to 65535");
 	if (url->port == standard)
 		url->authority.len -= rest.len;
@@ -222,7 +206,7 @@ check_name(SmrtSpan host, SmrtError *error)
 							  MAX_HOST_LEN);
 	for (;;)
 	{
-		SmrtSpan	label = up_to(rest, '.');
+		SmrtSpan	label = smrt_span_up_to(rest, '.');
 
 		if (!is_label(label))
 			return smrt_error_set(error, "the host has a part that is not 1 to %d letters, digits and inner hyphens",
@@ -233,7 +217,7 @@ check_name(SmrtSpan host, SmrtError *error)
 				return smrt_error_set(error, "the host is a number, but not an IPv4 address of four decimal numbers");
 			return true;
 		}
-		rest = after(rest, label.len + 1);
+		rest = smrt_span_after(rest, label.len + 1);
 	}
 }
 
@@ -277,7 +261,7 @@ is_ipv4(SmrtSpan host)
 
 	for (int part = 1;; part++)
 	{
-		SmrtSpan	digits = up_to(rest, '.');
+		SmrtSpan	digits = smrt_span_up_to(rest, '.');
 		int			value = 0;
 
 		if (digits.len == 0 || digits.len > 3 ||
@@ -293,7 +277,7 @@ is_ipv4(SmrtSpan host)
 			return false;
 		if (digits.len == rest.len)
 			return part == 4;
-		rest = after(rest, digits.len + 1);
+		rest = smrt_span_after(rest, digits.len + 1);
 	}
 }
 
@@ -305,11 +289,11 @@ check_path(SmrtSpan path, SmrtError *error)
 
 	while (rest.len > 0)
 	{
-		SmrtSpan	segment = up_to(after(rest, 1), '/');
+		SmrtSpan	segment = smrt_span_up_to(smrt_span_after(rest, 1), '/');
 
 		if (!check_segment(segment, error))
 			return false;
-		rest = after(rest, segment.len + 1);
+		rest = smrt_span_after(rest, segment.len + 1);
 	}
 	return true;
 }

@@ -5,6 +5,7 @@
 
 #include "call/calloptions.h"
 #include "pg/compat.h"
+#include "pg/json.h"
 #include "utils/builtins.h"
 
 static void read_option(const char *name, const JsonbValue *value,
@@ -12,7 +13,6 @@ static void read_option(const char *name, const JsonbValue *value,
 pg_noreturn static void unknown_option(const char *name);
 static void read_headers(const JsonbValue *value, SmrtHeader **headers,
 						 int *n_headers);
-static char *scalar_text(const JsonbValue *value);
 pg_noreturn static void not_an_object(const char *what);
 
 void
@@ -44,7 +44,7 @@ smrt_calloptions_read(Jsonb *options, SmrtLimits *limits, SmrtHeader **headers,
 static void
 read_option(const char *name, const JsonbValue *value, SmrtLimits *limits)
 {
-	char	   *text = scalar_text(value);
+	char	   *text = smrt_json_scalar(value);
 	SmrtError	error;
 	bool		known = true;
 
@@ -99,7 +99,7 @@ read_headers(const JsonbValue *value, SmrtHeader **headers, int *n_headers)
 											  item.val.string.len);
 		else if (token == WJB_VALUE)
 		{
-			char	   *text = scalar_text(&item);
+			char	   *text = smrt_json_scalar(&item);
 
 			if (text == NULL)
 				ereport(ERROR,
@@ -111,24 +111,6 @@ read_headers(const JsonbValue *value, SmrtHeader **headers, int *n_headers)
 		}
 	}
 	*n_headers = n;
-}
-
-/* NULL for null and for what has parts. */
-static char *
-scalar_text(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-			return NULL;
-	}
 }
 
 static void

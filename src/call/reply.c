@@ -141,12 +141,9 @@ read_response(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
 static SmrtSpan
 session_id(SmrtSpan field)
 {
-	const char *end;
+	SmrtSpan	id = smrt_span_up_to(field, ';');
 
-	if (smrt_span_absent(field))
-		return field;
-	end = memchr(field.data, ';', field.len);
-	return trimmed(field.data, end ? end : field.data + field.len);
+	return smrt_span_absent(field) ? field : trimmed(id.data, id.data + id.len);
 }
 
 static void

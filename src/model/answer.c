@@ -122,11 +122,8 @@ split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 static Layout
 layout_of(const SmrtModel *model, SmrtSpan content_type, bool *is_known)
 {
-	SmrtSpan	type = content_type;
-	const char *end = type.len ? memchr(type.data, ';', type.len) : NULL;
+	SmrtSpan	type = smrt_span_up_to(content_type, ';');
 
-	if (end != NULL)
-		type.len = end - type.data;
 	while (type.len > 0 && type.data[type.len - 1] == ' ')
 		type.len--;
 	*is_known = true;

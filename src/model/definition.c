@@ -10,6 +10,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
 #include "pg/compat.h"
+#include "pg/json.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
@@ -90,7 +91,6 @@ static void store_word(const OptionRow *row, const char *text, int *field);
 static bool is_of_call(const char *name);
 static bool read_member(const char *name, const char *text, SmrtModel *model);
 static void read_limit(const char *name, const char *text, SmrtModel *model);
-static char *text_of(const JsonbValue *value);
 pg_noreturn static void not_valid(const char *name, const char *why);
 pg_noreturn static void unknown_option(const char *name);
 
@@ -158,7 +158,7 @@ read_object(Jsonb *object, SmrtModel *model)
 static void
 read_option(const char *name, JsonbValue *value, SmrtModel *model)
 {
-	char	   *text = text_of(value);
+	char	   *text = smrt_json_scalar(value);
 
 	for (int i = 0; i < lengthof(rows); i++)
 		if (strcmp(rows[i].name, name) == 0)
@@ -178,7 +178,7 @@ static void
 store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 {
 	void	   *field = (char *) model + row->field;
-	char	   *text = text_of(value);
+	char	   *text = smrt_json_scalar(value);
 	const char *hint = NULL;
 	int			number;
 
@@ -304,24 +304,6 @@ read_limit(const char *name, const char *text, SmrtModel *model)
 							makeDefElem(pstrdup(name),
 										(Node *) makeString(pstrdup(text)),
 										-1));
-}
-
-/* NULL for null and for what has parts. */
-static char *
-text_of(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-			return NULL;
-	}
 }
 
 static void

@@ -38,7 +38,6 @@ static Datum array_from_csv(Reading *reading, const SmrtResultColumn *column,
 							SmrtSpan record, bool *is_null);
 static char *csv_text(SmrtSpan field);
 static char *array_element(const char *text);
-static char *scalar_text(const JsonbValue *value);
 static void append_array(StringInfo literal, JsonbContainer *container);
 static Datum input(Reading *reading, const SmrtResultColumn *column,
 				   char *text, bool *is_null);
@@ -147,7 +146,7 @@ column_from_json(Reading *reading, const SmrtResultColumn *column,
 		return input(reading, column, NULL, is_null);
 	if (value->type != jbvBinary)
 	{
-		char	   *text = scalar_text(value);
+		char	   *text = smrt_json_scalar(value);
 
 		if (column->kind == SMRT_RESULT_JSON)
 		{
@@ -278,21 +277,6 @@ csv_text(SmrtSpan field)
 	return text;
 }
 
-static char *
-scalar_text(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out,
-													   NumericGetDatum(value->val.numeric)));
-		default:
-			return pstrdup(value->val.boolean ? "true" : "false");
-	}
-}
-
 /* A JSON array, nested ones too, as PostgreSQL's array literal. */
 static void
 append_array(StringInfo literal, JsonbContainer *container)
@@ -309,7 +293,7 @@ append_array(StringInfo literal, JsonbContainer *container)
 		if (element->type == jbvNull)
 			appendStringInfoString(literal, "NULL");
 		else if (element->type != jbvBinary)
-			appendStringInfoString(literal, array_element(scalar_text(element)));
+			appendStringInfoString(literal, array_element(smrt_json_scalar(element)));
 		else if (JsonContainerIsArray(element->val.binary.data))
 			append_array(literal, element->val.binary.data);
 		else

@@ -1,5 +1,5 @@
 /*
- * Members of a JSON object from outside.
+ * JSON from outside.
  */
 #include "postgres.h"
 
@@ -7,6 +7,8 @@
 #include "mb/pg_wchar.h"
 #include "pg/compat.h"
 #include "pg/json.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
 
 typedef struct ReadState
 {
@@ -145,4 +147,21 @@ smrt_json_problem(SmrtSpan text, int encoding)
 	lexer = smrt_json_lexer(pnstrdup(text.data, text.len), text.len, encoding);
 	verdict = pg_parse_json(lexer, &nothing);
 	return verdict == JSON_SUCCESS ? NULL : json_errdetail(verdict, lexer);
+}
+
+char *
+smrt_json_scalar(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			return NULL;
+	}
 }

@@ -28,4 +28,9 @@ extern bool smrt_json_members(SmrtSpan text, SmrtJsonMember *members,
  */
 extern char *smrt_json_problem(SmrtSpan text, int encoding);
 
+struct JsonbValue;
+
+/* A string, number or Boolean as text, palloc'ed; NULL: null, or it has parts. */
+extern char *smrt_json_scalar(const struct JsonbValue *value);
+
 #endif							/* SMRT_PG_JSON_H */
