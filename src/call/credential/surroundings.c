@@ -17,6 +17,7 @@
 #define MAX_TOKEN (64 * 1024)
 
 static const char *home(void);
+static SmrtSpan read_file(const char *path, size_t max, StringInfo why);
 static SmrtProfileEnvironment environment(void);
 static bool read_profile_file(SmrtProfileFile file, SmrtSpan *text,
 							  StringInfo why);
@@ -39,8 +40,9 @@ smrt_surroundings_env_true(const char *name)
 	return value != NULL && pg_strcasecmp(value, "true") == 0;
 }
 
-SmrtSpan
-smrt_surroundings_file(const char *path, size_t max, StringInfo why)
+/* NUL-terminated; absent when it cannot be read or is larger than max. */
+static SmrtSpan
+read_file(const char *path, size_t max, StringInfo why)
 {
 	FILE	   *file = AllocateFile(path, "r");
 	struct stat status;
@@ -77,7 +79,7 @@ smrt_surroundings_file(const char *path, size_t max, StringInfo why)
 SmrtSpan
 smrt_surroundings_token(const char *path, StringInfo why)
 {
-	SmrtSpan	token = smrt_surroundings_file(path, MAX_TOKEN, why);
+	SmrtSpan	token = read_file(path, MAX_TOKEN, why);
 
 	while (token.len > 0 && strchr(" \t\r\n", token.data[token.len - 1]))
 		token.len--;
@@ -131,7 +133,7 @@ read_profile_file(SmrtProfileFile file, SmrtSpan *text, StringInfo why)
 	if (path == NULL || (stat(path, &status) != 0 &&
 						 (errno == ENOENT || errno == ENOTDIR)))
 		return true;
-	*text = smrt_surroundings_file(path, SMRT_PROFILES_MAX_TEXT, why);
+	*text = read_file(path, SMRT_PROFILES_MAX_TEXT, why);
 	return !smrt_span_absent(*text);
 }
 

@@ -16,13 +16,10 @@ extern const char *smrt_surroundings_env(const char *name);
 extern bool smrt_surroundings_env_true(const char *name);
 
 /*
- * A file's bytes, palloc'ed, NUL-terminated; absent, with the reason in why,
- * when it cannot be read or is larger than max.
+ * A file's bytes without the blanks and line ends at its end, palloc'ed,
+ * NUL-terminated; absent, with the reason in why, when it cannot be read or is
+ * too large for a token.
  */
-extern SmrtSpan smrt_surroundings_file(const char *path, size_t max,
-									   StringInfo why);
-
-/* The same with the blanks and line ends at its end cut off: a token. */
 extern SmrtSpan smrt_surroundings_token(const char *path, StringInfo why);
 
 /*
