@@ -74,8 +74,7 @@ smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
-		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION &&
-			ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+		if (!smrt_report_is_of_data(geterrcode()))
 			PG_RE_THROW();
 		(void) smrt_error_set(error, "the answer cannot be read: %s",
 							  CopyErrorData()->message);

@@ -46,6 +46,7 @@ static bool wants_json(const SmrtModel *model);
 static void read_result(Form_pg_proc proc, SmrtModel *model);
 static void read_column(SmrtResultColumn *column, Oid type, int32 typmod,
 						const char *name);
+static bool may_run_user_code(Oid type);
 
 SmrtModel *
 smrt_model_read(Oid function)
@@ -259,9 +260,11 @@ read_result(Form_pg_proc proc, SmrtModel *model)
 static void
 read_column(SmrtResultColumn *column, Oid type, int32 typmod, const char *name)
 {
-	Oid			base = getBaseType(type);
+	Oid			base;
 	Oid			input;
 
+	column->typmod = typmod;
+	base = getBaseTypeAndTypmod(type, &column->typmod);
 	if (get_typtype(base) == TYPTYPE_PSEUDO || type_is_rowtype(base))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
@@ -269,12 +272,28 @@ read_column(SmrtResultColumn *column, Oid type, int32 typmod, const char *name)
 						format_type_be(type))));
 	column->name = name ? pstrdup(name) : NULL;
 	column->type = type;
-	column->typmod = typmod;
+	column->domain = type == base ? InvalidOid : type;
 	column->whole_number = base == INT2OID || base == INT4OID || base == INT8OID;
+	column->number = column->whole_number || base == FLOAT4OID ||
+		base == FLOAT8OID || base == NUMERICOID;
 	column->kind = base == JSONOID || base == JSONBOID ? SMRT_RESULT_JSON :
 		OidIsValid(get_element_type(base)) ? SMRT_RESULT_ARRAY :
 		SMRT_RESULT_SCALAR;
-	/* A domain's input function checks the domain. */
-	getTypeInputInfo(type, &input, &column->ioparam);
+	column->has_user_code = may_run_user_code(base);
+	getTypeInputInfo(base, &input, &column->ioparam);
 	fmgr_info_cxt(input, &column->input, CurrentMemoryContext);
+}
+
+/*
+ * A superuser has made the input functions of base types, and PostgreSQL those of
+ * enums.  Those of ranges and composites call those of their parts, which may be
+ * domains with checks.
+ */
+static bool
+may_run_user_code(Oid type)
+{
+	Oid			element = get_element_type(type);
+	char		kind = get_typtype(OidIsValid(element) ? element : type);
+
+	return kind != TYPTYPE_BASE && kind != TYPTYPE_ENUM;
 }

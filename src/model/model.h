@@ -51,7 +51,7 @@ typedef struct SmrtModelArgument
 typedef enum SmrtResultKind
 {
 	SMRT_RESULT_SCALAR,			/* by its type's input function */
-	SMRT_RESULT_JSON,			/* json or jsonb: the answer as it is */
+	SMRT_RESULT_JSON,			/* json or jsonb: the answer's JSON */
 	SMRT_RESULT_ARRAY,
 	SMRT_RESULT_RAW,			/* text: the answer as it is */
 	SMRT_RESULT_COMPOSITE		/* a row type, or OUT parameters */
@@ -62,17 +62,22 @@ typedef struct SmrtResultColumn
 {
 	const char *name;			/* NULL in a scalar result */
 	Oid			type;
-	int32		typmod;
 	SmrtResultKind kind;		/* never COMPOSITE */
+	bool		number;
 	bool		whole_number;	/* int2, int4, int8 */
+	bool		has_user_code;	/* input may run functions of users */
 	Oid			ioparam;
-	FmgrInfo	input;
+	FmgrInfo	input;			/* of what is under any domain */
+	int32		typmod;			/* of that, too */
+	Oid			domain;			/* or InvalidOid */
+	void	   *domain_memory;	/* domain_check()'s */
 } SmrtResultColumn;
 
 typedef struct SmrtModel
 {
 	Oid			function;
-	const char *name;			/* for messages: schema-qualified if need be */
+	const char *name;			/* for messages: qualified, or the quoted endpoint
+								 * of what has no declaration */
 	const char *endpoint;
 	const char *server;			/* NULL: the default */
 	const char *members[SMRT_MEMBER_COUNT]; /* NULL: not sent */

@@ -6,6 +6,7 @@
 #include "model/predict.h"
 #include "model/result.h"
 #include "model/row.h"
+#include "pg/report.h"
 
 /* What an error's context says. */
 typedef struct Place
@@ -14,8 +15,8 @@ typedef struct Place
 	int			row;
 } Place;
 
-static Datum read_strictly(const SmrtModel *model, const SmrtOutcome *outcome,
-						   bool *is_null);
+static Datum read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
+						volatile bool *in_user_code, bool *is_null);
 static void say_place(void *place);
 static Datum read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 						 bool *is_null);
@@ -46,6 +47,8 @@ Datum
 smrt_predict_datum(const SmrtModel *model, const SmrtOutcome *outcome,
 				   bool *is_null)
 {
+	volatile bool in_user_code = false;
+
 	if (outcome->skipped)
 	{
 		*is_null = true;
@@ -54,13 +57,14 @@ smrt_predict_datum(const SmrtModel *model, const SmrtOutcome *outcome,
 	if (outcome->fault != NULL || outcome->problem != NULL)
 		return fail_softly(model, outcome, is_null);
 	if (model->on_error == SMRT_ON_ERROR_ERROR)
-		return read_strictly(model, outcome, is_null);
+		return read_piece(model, outcome, &in_user_code, is_null);
 	return read_softly(model, outcome, is_null);
 }
 
 /* A type's own error does not know where its text is from. */
 static Datum
-read_strictly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
+read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
+		   volatile bool *in_user_code, bool *is_null)
 {
 	Place		place = {model, outcome->row};
 	ErrorContextCallback callback = {
@@ -72,7 +76,7 @@ read_strictly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
 
 	error_context_stack = &callback;
 	result = smrt_result_read(model, outcome->json, outcome->piece,
-							  outcome->row, is_null);
+							  outcome->row, in_user_code, is_null);
 	error_context_stack = callback.previous;
 	return result;
 }
@@ -86,27 +90,26 @@ say_place(void *place)
 
 /*
  * A piece that does not fit its type is NULL too.  Caught without a
- * subtransaction: such errors come out of parsing, which holds nothing but
- * memory; any other kind goes through.
+ * subtransaction, which parallel workers may not have: so only what comes out of
+ * parsing, which holds nothing but memory.
  */
 static Datum
 read_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
 {
 	MemoryContext context = CurrentMemoryContext;
+	volatile bool in_user_code = false;
 	volatile Datum result = (Datum) 0;
 
 	PG_TRY();
 	{
-		result = smrt_result_read(model, outcome->json, outcome->piece,
-								  outcome->row, is_null);
+		result = read_piece(model, outcome, &in_user_code, is_null);
 	}
 	PG_CATCH();
 	{
 		ErrorData  *error;
 
 		MemoryContextSwitchTo(context);
-		if (geterrcode() != SMRT_ERRCODE_BAD_REPLY &&
-			ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+		if (in_user_code || !smrt_report_is_of_data(geterrcode()))
 			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();
@@ -114,7 +117,8 @@ read_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
 			ereport(WARNING,
 					(errcode(error->sqlerrcode),
 					 errmsg_internal("%s", error->message),
-					 error->detail ? errdetail_internal("%s", error->detail) : 0));
+					 error->detail ? errdetail_internal("%s", error->detail) : 0,
+					 error->context ? errcontext_msg("%s", error->context) : 0));
 		*is_null = true;
 	}
 	PG_END_TRY();

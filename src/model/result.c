@@ -14,7 +14,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 
 #define SHOWN_BYTES 80
 
@@ -24,33 +23,35 @@ typedef struct Reading
 	const SmrtModel *model;
 	SmrtSpan	piece;
 	int			row;
+	volatile bool *in_user_code;
 } Reading;
 
 static Datum read_raw(SmrtSpan piece, bool json);
 static Datum read_json(Reading *reading, bool *is_null);
 static Datum composite_from_json(Reading *reading, JsonbContainer *value);
-static Datum column_from_json(Reading *reading, const SmrtResultColumn *column,
+static Datum column_from_json(Reading *reading, SmrtResultColumn *column,
 							  JsonbValue *value, bool *is_null);
 static JsonbValue *only_part(JsonbContainer *container);
 static Datum read_csv(Reading *reading, bool *is_null);
-static Datum as_row(const SmrtModel *model, Datum *values, bool *nulls);
-static Datum array_from_csv(Reading *reading, const SmrtResultColumn *column,
+static Datum as_row(Reading *reading, Datum *values, bool *nulls);
+static void check_domain(Reading *reading, Oid domain, Datum value,
+						 bool is_null, SmrtResultColumn *column);
+static Datum array_from_csv(Reading *reading, SmrtResultColumn *column,
 							SmrtSpan record, bool *is_null);
 static char *csv_text(SmrtSpan field);
 static char *array_element(const char *text);
 static void append_array(StringInfo literal, JsonbContainer *container);
-static Datum input(Reading *reading, const SmrtResultColumn *column,
+static Datum input(Reading *reading, SmrtResultColumn *column,
 				   char *text, bool *is_null);
 static bool is_number(const char *text);
 static char *whole_number(Reading *reading, char *text);
-static bool is_numeric_type(Oid type);
 pg_noreturn static void does_not_fit(const Reading *reading, const char *why);
 
 Datum
 smrt_result_read(const SmrtModel *model, bool json, SmrtSpan piece, int row,
-				 bool *is_null)
+				 volatile bool *in_user_code, bool *is_null)
 {
-	Reading		reading = {model, piece, row};
+	Reading		reading = {model, piece, row, in_user_code};
 
 	*is_null = false;
 	if (model->result == SMRT_RESULT_RAW)
@@ -101,8 +102,7 @@ read_json(Reading *reading, bool *is_null)
 	if (value.type == jbvNull)
 	{
 		*is_null = true;
-		if (OidIsValid(model->row_domain))
-			domain_check((Datum) 0, true, model->row_domain, NULL, NULL);
+		check_domain(reading, model->row_domain, (Datum) 0, true, NULL);
 		return (Datum) 0;
 	}
 	if (value.type != jbvBinary)
@@ -124,7 +124,7 @@ composite_from_json(Reading *reading, JsonbContainer *container)
 									   model->n_columns));
 	for (int i = 0; i < model->n_columns; i++)
 	{
-		const SmrtResultColumn *column = &model->columns[i];
+		SmrtResultColumn *column = &model->columns[i];
 		JsonbValue *value = is_array ?
 			getIthJsonbValueFromContainer(container, i) :
 			getKeyJsonValueFromContainer(container, column->name,
@@ -135,11 +135,11 @@ composite_from_json(Reading *reading, JsonbContainer *container)
 		nulls[i] = false;
 		values[i] = column_from_json(reading, column, value, &nulls[i]);
 	}
-	return as_row(model, values, nulls);
+	return as_row(reading, values, nulls);
 }
 
 static Datum
-column_from_json(Reading *reading, const SmrtResultColumn *column,
+column_from_json(Reading *reading, SmrtResultColumn *column,
 				 JsonbValue *value, bool *is_null)
 {
 	if (value->type == jbvNull)
@@ -168,7 +168,7 @@ column_from_json(Reading *reading, const SmrtResultColumn *column,
 		return input(reading, column, literal.data, is_null);
 	}
 	/* {"score": 0.4} and [0.4] are 0.4 to a type that has one value. */
-	if (column->kind == SMRT_RESULT_SCALAR && is_numeric_type(column->type))
+	if (column->kind == SMRT_RESULT_SCALAR && column->number)
 	{
 		JsonbValue *part = only_part(value->val.binary.data);
 
@@ -226,24 +226,37 @@ read_csv(Reading *reading, bool *is_null)
 									   model->n_columns,
 									   model->n_columns == 1 ? "is" : "are"));
 	if (model->result == SMRT_RESULT_COMPOSITE)
-		return as_row(model, values, nulls);
+		return as_row(reading, values, nulls);
 	*is_null = nulls[0];
 	return values[0];
 }
 
 static Datum
-as_row(const SmrtModel *model, Datum *values, bool *nulls)
+as_row(Reading *reading, Datum *values, bool *nulls)
 {
+	const SmrtModel *model = reading->model;
 	Datum		row = HeapTupleGetDatum(heap_form_tuple(model->tupdesc, values,
 														nulls));
 
-	if (OidIsValid(model->row_domain))
-		domain_check(row, false, model->row_domain, NULL, NULL);
+	check_domain(reading, model->row_domain, row, false, NULL);
 	return row;
 }
 
+/* A domain may forbid null, so it is asked for that too. */
+static void
+check_domain(Reading *reading, Oid domain, Datum value, bool is_null,
+			 SmrtResultColumn *column)
+{
+	if (!OidIsValid(domain))
+		return;
+	*reading->in_user_code = true;
+	domain_check(value, is_null, domain, column ? &column->domain_memory : NULL,
+				 column ? column->input.fn_mcxt : NULL);
+	*reading->in_user_code = false;
+}
+
 static Datum
-array_from_csv(Reading *reading, const SmrtResultColumn *column,
+array_from_csv(Reading *reading, SmrtResultColumn *column,
 			   SmrtSpan record, bool *is_null)
 {
 	StringInfoData literal;
@@ -323,11 +336,12 @@ array_element(const char *text)
 
 /* Text, or NULL for null, as the column's type. */
 static Datum
-input(Reading *reading, const SmrtResultColumn *column, char *text,
-	  bool *is_null)
+input(Reading *reading, SmrtResultColumn *column, char *text, bool *is_null)
 {
+	Datum		value;
+
 	*is_null = text == NULL;
-	if (text != NULL && is_numeric_type(column->type))
+	if (text != NULL && column->number)
 	{
 		if (!is_number(text))
 			does_not_fit(reading, psprintf("is not of type %s",
@@ -335,26 +349,12 @@ input(Reading *reading, const SmrtResultColumn *column, char *text,
 		if (column->whole_number)
 			text = whole_number(reading, text);
 	}
-	/* A domain may forbid null: its input function is asked for that too. */
-	return InputFunctionCall((FmgrInfo *) &column->input, text, column->ioparam,
-							 column->typmod);
-}
-
-static bool
-is_numeric_type(Oid type)
-{
-	switch (getBaseType(type))
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-			return true;
-		default:
-			return false;
-	}
+	*reading->in_user_code = column->has_user_code;
+	value = InputFunctionCall(&column->input, text, column->ioparam,
+							  column->typmod);
+	*reading->in_user_code = false;
+	check_domain(reading, column->domain, value, *is_null, column);
+	return value;
 }
 
 /* What the input functions of numbers take, but for the range. */

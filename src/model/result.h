@@ -8,10 +8,15 @@
 
 /*
  * The datum, in the current memory context.  Raises 38S01, naming the model and
- * the row, when the piece does not fit the type; what an input function of a
- * type of somebody else's objects to comes as its own error.
+ * the row, when the piece does not fit the type; what an input function or a
+ * domain objects to comes as its own error.
+ *
+ * While functions of users may be running, in_user_code is true.  An error that
+ * comes out of these must not be caught without a subtransaction: they may have
+ * changed the role, and hold more than memory.
  */
 extern Datum smrt_result_read(const SmrtModel *model, bool json,
-							  SmrtSpan piece, int row, bool *is_null);
+							  SmrtSpan piece, int row,
+							  volatile bool *in_user_code, bool *is_null);
 
 #endif							/* SMRT_MODEL_RESULT_H */

@@ -258,3 +258,11 @@ smrt_report_text(SmrtSpan bytes, size_t max)
 		appendStringInfoString(&text, "...");
 	return text.data;
 }
+
+bool
+smrt_report_is_of_data(int sqlerrcode)
+{
+	return sqlerrcode == SMRT_ERRCODE_BAD_REPLY ||
+		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
+		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+}

@@ -16,6 +16,12 @@
  */
 #define SMRT_ERRCODE_BAD_REPLY MAKE_SQLSTATE('3', '8', 'S', '0', '1')
 
+/*
+ * Whether an SQLSTATE is one that the server's own code raises over what an answer
+ * holds (data exceptions, and limits such as depth), or the one above.
+ */
+extern bool smrt_report_is_of_data(int sqlerrcode);
+
 /* How much of an access key id is shown: enough to tell which, no more. */
 #define SMRT_KEY_ID_TAIL 4
 

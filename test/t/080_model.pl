@@ -227,6 +227,63 @@ fails_with($node, model('(x text) RETURNS text', '"endpoint": "echo", "on_error"
 fails_with($node, model('(x int) RETURNS int', '"endpoint": "echo", "on_error": "null", "nulls": "error"') . 'SELECT m(NULL::int)',
 	'22004', qr/argument 1 .* is null/, 'nor a null where there may be none');
 
+# What a domain's check runs may be anybody's code.  Its errors are not caught,
+# for nothing but the end of a (sub)transaction undoes what it left half done.
+$node->safe_psql('postgres', <<'SQL');
+DROP FUNCTION IF EXISTS m(int);
+CREATE ROLE modeller;
+GRANT USAGE ON LANGUAGE sagemaker TO modeller;
+GRANT CREATE ON SCHEMA public TO modeller;
+CREATE FUNCTION trusted(a int) RETURNS boolean LANGUAGE sql SECURITY DEFINER
+	SET work_mem = '1MB' AS 'SELECT 1 / a > 0';
+SET ROLE modeller;
+CREATE DOMAIN checked AS int CHECK (trusted(VALUE));
+CREATE DOMAIN small AS varchar(3) CHECK (VALUE <> 'no');
+CREATE DOMAIN pairs AS int4range CHECK (VALUE IS NOT NULL);
+SQL
+for my $result ('checked', 'checked[]', '(x int, OUT a checked, OUT b int)')
+{
+	for my $on_error ('null', 'warning')
+	{
+		my $signature = $result =~ /^\(/ ? $result : "(x int) RETURNS $result";
+		my $body = $result =~ /\[/ ? '[[0], [5]]' : $result =~ /OUT/ ? '[[0, 1], [5, 1]]' : '[0, 5]';
+		$emulator->reset;
+		$emulator->script('zeros', [], { body => $body, content_type => 'application/json' });
+		my ($status, $stdout, $stderr) = $node->psql('postgres', "SET ROLE modeller; DROP FUNCTION IF EXISTS m(int);"
+			. model($signature, qq("endpoint": "zeros", "on_error": "$on_error"))
+			. 'SELECT m(i) FROM generate_series(1, 2) i; SELECT current_user, current_setting(\'work_mem\')',
+			on_error_stop => 0);
+		like($stderr, qr/ERROR:  division by zero/, "$result, $on_error: an error in a check ends the statement");
+		like($stdout, qr/^modeller\|4MB$/m, 'and leaves the role and its settings');
+		unlike($stderr, qr/WARNING.*(leak|active)/, 'and no resource');
+		$node->safe_psql('postgres', 'SET ROLE modeller; DROP FUNCTION m(int)');
+	}
+}
+# What is under a domain is read like any type.
+$emulator->script('short', [], { body => "a\nab\nlong\n", content_type => 'text/csv' });
+is($node->safe_psql('postgres', model('(x int) RETURNS small', '"endpoint": "short", "on_error": "null"')
+		. "SELECT string_agg(coalesce(m(i), 'NULL'), ' ') FROM generate_series(1, 3) i; DROP FUNCTION m(int)"),
+	'a ab NULL', "a text that is too long for a domain's type is NULL");
+$emulator->script('no', [], { body => "no\n", content_type => 'text/csv' });
+fails_with($node, model('(x int) RETURNS small', '"endpoint": "no", "on_error": "null"') . 'SELECT m(1)',
+	'23514', qr/violates check constraint/, 'a domain that is violated is an error whatever on_error says');
+
+# Limits of types are data, too.
+for my $case ([ 'int[]', '[[[[[[[[1]]]]]]]]' ], [ 'int', '[' . '[' x 100_000 . ']' x 100_000 . ']' ])
+{
+	my ($result, $body) = @$case;
+	$emulator->script('deep', [], { body => $body, content_type => 'application/json' });
+	my ($status, $stdout, $stderr) = $node->psql('postgres', 'DROP FUNCTION IF EXISTS m(int);'
+		. model("(x int) RETURNS $result", '"endpoint": "deep", "on_error": "warning"') . 'SELECT m(1) IS NULL');
+	is($stdout, 't', "$result of too many levels is NULL");
+	like($stderr, qr/WARNING:  (number of array dimensions|model public\.m: the answer cannot be read)/, 'with a warning');
+}
+$emulator->script('m', [], { body => "99999999999\n", content_type => $csv });
+like(($node->psql('postgres', "\\set SHOW_CONTEXT always\nDROP FUNCTION m(int);" . model('(x int) RETURNS int', '"endpoint": "m", "on_error": "warning"')
+		. 'SELECT m(1)'))[2], qr/WARNING:  .*out of range.*\nCONTEXT:  model public\.m, prediction for row 1 of a request/,
+	"a warning of a type's own names model and row");
+$node->safe_psql('postgres', 'DROP FUNCTION m(int)');
+
 # Rows whose JSON text has line breaks are one line.
 is($node->safe_psql('postgres', model('(x json) RETURNS jsonb', '"endpoint": "echo", "format": "jsonlines"')
 		. qq(SELECT m(x) FROM (VALUES ('{"a":\n1}'::json), ('2'), (E'[1,\\r\\n"x\\\\ny"]')) v (x))),
