@@ -29,6 +29,9 @@
 
 #define LANGUAGE "sagemaker"
 
+/* Nodes must have different numbers; the planner counts its own from 0. */
+#define FIRST_NODE_ID 1000000
+
 typedef struct Step
 {
 	SmrtCallScope scope;
@@ -43,6 +46,7 @@ typedef struct Rewrite
 	List	   *calls;			/* of SmrtCallSite */
 	List	   *leaves;			/* of Expr: what the node below gives */
 	int			varno;			/* how leaves are referred to */
+	bool		keep_leaves;	/* leaves stay what they are */
 	bool		keep_calls;		/* calls stay calls */
 	int			n_columns;		/* before those of the calls */
 	List	   *target_list;	/* the node's, before it gave leaves */
@@ -53,8 +57,6 @@ static planner_hook_type previous_planner;
 static PlannedStmt *plan(Query *query, const char *text, int cursor_options,
 						 ParamListInfo params);
 static void reconsider_jit(PlannedStmt *statement, Cost call_cost);
-static int	last_node_id(PlannedStmt *statement);
-static int	last_id_of(Plan *node);
 static void visit(Plan **node, Step *step, int limit);
 static void visit_list(List *plans, Step *step);
 static int	limit_of(Plan *node);
@@ -62,13 +64,15 @@ static bool can_be_split(Plan *node);
 static Cost own_cost(const Plan *node);
 static bool takes_arguments(Plan *node);
 static bool lift_arguments(Plan *node, Step *step);
-static Node *replace_calls(Node *node, Rewrite *rewrite);
+static Node *replace_in_arguments(Node *node, Rewrite *rewrite);
 static Plan *split(Plan *node, Step *step, int limit);
 static Plan *split_quals(Plan *node, Step *step);
 static Plan *split_list(Plan *node, Step *step, int limit);
 static bool may_filter(Plan *node);
 static List *take_quals(Plan *node, Step *step);
 static Plan *put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit);
+static CustomScan *make_scan(Plan *child, Rewrite *rewrite, List *target_list,
+							 List *columns, int limit);
 static void move_run_condition(Plan *node, Rewrite *rewrite);
 static Node *renumber(Node *node, Rewrite *rewrite);
 static List *give_leaves(Plan *node, Rewrite *rewrite);
@@ -101,7 +105,7 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 		standard_planner(query, text, cursor_options, params);
 	if (!OidIsValid(language))
 		return statement;
-	step.next_node_id = last_node_id(statement) + 1;
+	step.next_node_id = FIRST_NODE_ID;
 	visit(&statement->planTree, &step, 0);
 	visit_list(statement->subplans, &step);
 	if (step.call_cost > 0)
@@ -124,47 +128,6 @@ reconsider_jit(PlannedStmt *statement, Cost call_cost)
 		statement->jitFlags &= ~PGJIT_OPT3;
 	if (cost <= jit_inline_above_cost)
 		statement->jitFlags &= ~PGJIT_INLINE;
-}
-
-static int
-last_node_id(PlannedStmt *statement)
-{
-	int			last = last_id_of(statement->planTree);
-	ListCell   *cell;
-
-	foreach(cell, statement->subplans)
-		last = Max(last, last_id_of(lfirst(cell)));
-	return last;
-}
-
-static int
-last_id_of(Plan *node)
-{
-	List	   *children = NIL;
-	ListCell   *cell;
-	int			last;
-
-	if (node == NULL)
-		return 0;
-	last = Max(node->plan_node_id, Max(last_id_of(node->lefttree),
-									   last_id_of(node->righttree)));
-	if (IsA(node, Append))
-		children = ((Append *) node)->appendplans;
-	else if (IsA(node, MergeAppend))
-		children = ((MergeAppend *) node)->mergeplans;
-	else if (IsA(node, BitmapAnd))
-		children = ((BitmapAnd *) node)->bitmapplans;
-	else if (IsA(node, BitmapOr))
-		children = ((BitmapOr *) node)->bitmapplans;
-	else if (IsA(node, SubqueryScan))
-		children = list_make1(((SubqueryScan *) node)->subplan);
-	else if (IsA(node, CustomScan))
-		children = ((CustomScan *) node)->custom_plans;
-	else if (IsA(node, ModifyTable) && smrt_modify_plans(node) != NULL)
-		children = *smrt_modify_plans(node);
-	foreach(cell, children)
-		last = Max(last, last_id_of(lfirst(cell)));
-	return last;
 }
 
 static void
@@ -244,12 +207,9 @@ takes_arguments(Plan *node)
 static bool
 lift_arguments(Plan *node, Step *step)
 {
-	Rewrite		rewrite = {.step = step,.varno = OUTER_VAR};
+	Rewrite		rewrite = {.step = step,.varno = OUTER_VAR,.keep_leaves = true};
 	List	   *target_list = NIL;
 	List	   *columns = NIL;
-	List	   *models = NIL;
-	List	   *expressions = NIL;
-	CustomScan *scan;
 	ListCell   *cell;
 
 	rewrite.calls = smrt_callsite_find_in_arguments((Node *) list_make2(node->targetlist,
@@ -272,48 +232,47 @@ lift_arguments(Plan *node, Step *step)
 	rewrite.n_columns = list_length(columns);
 	foreach(cell, rewrite.calls)
 	{
-		SmrtCallSite *site = lfirst(cell);
-		int			number = list_length(columns) + 1;
+		Node	   *call = (Node *) ((SmrtCallSite *) lfirst(cell))->call;
+		int			number = list_length(target_list) + 1;
 
-		columns = lappend(columns, makeTargetEntry((Expr *) site->call, number,
-												   NULL, false));
 		target_list = lappend(target_list,
-							  makeTargetEntry((Expr *) column(INDEX_VAR, number,
-															  (Node *) site->call),
+							  makeTargetEntry((Expr *) column(INDEX_VAR, number, call),
 											  number, NULL, false));
-		models = lappend(models, smrt_predictscan_model(site->call->funcid,
-														site->endpoint,
-														site->max_rows));
-		expressions = lappend(expressions,
-							  lcons(site->guard == NIL ? NULL :
-									make_ands_explicit(site->guard),
-									list_copy(site->arguments)));
 	}
-	scan = smrt_predictscan_make(node->lefttree, target_list, columns,
-								 rewrite.n_columns, models, expressions, 0);
-	scan->scan.plan.plan_node_id = step->next_node_id++;
-	node->targetlist = (List *) replace_calls((Node *) node->targetlist, &rewrite);
-	node->qual = (List *) replace_calls((Node *) node->qual, &rewrite);
-	node->lefttree = &scan->scan.plan;
+	node->targetlist = (List *) replace_in_arguments((Node *) node->targetlist,
+													 &rewrite);
+	node->qual = (List *) replace_in_arguments((Node *) node->qual, &rewrite);
+	node->lefttree = &make_scan(node->lefttree, &rewrite, target_list, columns,
+								0)->scan.plan;
 	return true;
 }
 
-/* Calls become columns of the scan below; everything else stays. */
+/*
+ * Calls in arguments become columns of the scan below.  Elsewhere an equal call
+ * is another one: it is about the group, or there is no row below.
+ */
 static Node *
-replace_calls(Node *node, Rewrite *rewrite)
+replace_in_arguments(Node *node, Rewrite *rewrite)
 {
-	int			number;
-
 	if (node == NULL)
 		return NULL;
-	if (IsA(node, FuncExpr))
+	if (IsA(node, Aggref))
 	{
-		number = smrt_callsite_number(rewrite->calls, (FuncExpr *) node);
-		if (number > 0)
-			return (Node *) column(rewrite->varno, rewrite->n_columns + number,
-								   node);
+		Aggref	   *aggregate = makeNode(Aggref);
+
+		*aggregate = *(Aggref *) node;
+		aggregate->args = (List *) replace((Node *) aggregate->args, rewrite);
+		return (Node *) aggregate;
 	}
-	return expression_tree_mutator(node, replace_calls, rewrite);
+	if (IsA(node, WindowFunc))
+	{
+		WindowFunc *function = makeNode(WindowFunc);
+
+		*function = *(WindowFunc *) node;
+		function->args = (List *) replace((Node *) function->args, rewrite);
+		return (Node *) function;
+	}
+	return expression_tree_mutator(node, replace_in_arguments, rewrite);
 }
 
 static int
@@ -447,23 +406,34 @@ take_quals(Plan *node, Step *step)
 static Plan *
 put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
 {
-	List	   *columns;
-	List	   *models = NIL;
-	List	   *expressions = NIL;
 	List	   *target_list;
 	CustomScan *scan;
-	ListCell   *cell;
 
 	(void) find_leaves((Node *) node->targetlist, rewrite);
 	(void) find_leaves((Node *) quals, rewrite);
+	rewrite->n_columns = list_length(rewrite->leaves);
 	rewrite->varno = INDEX_VAR;
 	target_list = (List *) replace((Node *) node->targetlist, rewrite);
 	quals = (List *) replace((Node *) quals, rewrite);
 
 	move_run_condition(node, rewrite);
 	rewrite->varno = OUTER_VAR;
+	scan = make_scan(node, rewrite, target_list, give_leaves(node, rewrite), limit);
+	scan->scan.plan.qual = quals;
+	return &scan->scan.plan;
+}
+
+/* The calls are columns after those that are the child's. */
+static CustomScan *
+make_scan(Plan *child, Rewrite *rewrite, List *target_list, List *columns,
+		  int limit)
+{
+	List	   *models = NIL;
+	List	   *expressions = NIL;
+	CustomScan *scan;
+	ListCell   *cell;
+
 	rewrite->keep_calls = true;
-	columns = give_leaves(node, rewrite);
 	foreach(cell, rewrite->calls)
 	{
 		SmrtCallSite *site = lfirst(cell);
@@ -480,12 +450,10 @@ put_on_top(Plan *node, Rewrite *rewrite, List *quals, int limit)
 														site->max_rows));
 		expressions = lappend(expressions, lcons(guard, arguments));
 	}
-	scan = smrt_predictscan_make(node, target_list, columns,
-								 list_length(rewrite->leaves), models,
-								 expressions, limit);
-	scan->scan.plan.qual = quals;
+	scan = smrt_predictscan_make(child, target_list, columns, rewrite->n_columns,
+								 models, expressions, limit);
 	scan->scan.plan.plan_node_id = rewrite->step->next_node_id++;
-	return &scan->scan.plan;
+	return scan;
 }
 
 /*
@@ -556,7 +524,7 @@ find_leaves(Node *node, Rewrite *rewrite)
 	return expression_tree_walker(node, find_leaves, rewrite);
 }
 
-/* Leaves, and calls unless they are kept, become columns. */
+/* Leaves and calls become columns, unless they are kept. */
 static Node *
 replace(Node *node, Rewrite *rewrite)
 {
@@ -565,14 +533,14 @@ replace(Node *node, Rewrite *rewrite)
 	if (node == NULL)
 		return NULL;
 	if (smrt_callsite_leaf(node))
-		return (Node *) column(rewrite->varno,
-							   position(rewrite->leaves, node), node);
+		return rewrite->keep_leaves ? (Node *) copyObject(node) :
+			(Node *) column(rewrite->varno, position(rewrite->leaves, node), node);
 	if (!rewrite->keep_calls && IsA(node, FuncExpr))
 	{
 		number = smrt_callsite_number(rewrite->calls, (FuncExpr *) node);
 		if (number > 0)
 			return (Node *) column(rewrite->varno,
-								   list_length(rewrite->leaves) + number, node);
+								   rewrite->n_columns + number, node);
 	}
 	return expression_tree_mutator(node, replace, rewrite);
 }
