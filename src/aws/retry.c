@@ -5,6 +5,8 @@
  */
 #include "aws/retry.h"
 
+#include "aws/timestamp.h"
+
 #define MAX_DELAY_MS 20000.0	/* before the jitter */
 #define MAX_HINT_EXTRA_MS 5000	/* a server may lengthen a delay by this */
 #define BUCKET_CAPACITY 500
@@ -83,17 +85,19 @@ smrt_retry_delay_ms(SmrtRetryClass class, int retry, double jitter,
 }
 
 int64_t
-smrt_retry_hint_ms(SmrtSpan amz_ms, SmrtSpan seconds)
+smrt_retry_hint_ms(SmrtSpan amz_ms, SmrtSpan retry_after, SmrtSpan date)
 {
 	int64_t		ms = whole_number(amz_ms);
+	int64_t		seconds = whole_number(retry_after);
+	int64_t		until;
+	int64_t		now;
 
-	if (ms < 0)
-	{
-		ms = whole_number(seconds);
-		if (ms >= 0)
-			ms *= 1000;
-	}
-	return ms;
+	if (ms >= 0)
+		return ms;
+	if (seconds < 0 && smrt_timestamp_parse_http(retry_after, &until) &&
+		smrt_timestamp_parse_http(date, &now))
+		seconds = until > now ? until - now : 0;
+	return seconds < 0 ? -1 : seconds * 1000;
 }
 
 /* -1 for anything but one to nine digits: a bad wish is no wish. */

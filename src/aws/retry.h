@@ -34,8 +34,13 @@ extern bool smrt_retry_counts(SmrtRetryClass class, int retry,
 extern int64_t smrt_retry_delay_ms(SmrtRetryClass class, int retry,
 								   double jitter, int64_t hint_ms);
 
-/* The server's wish in ms from x-amz-retry-after and Retry-After; -1: none. */
-extern int64_t smrt_retry_hint_ms(SmrtSpan amz_ms, SmrtSpan seconds);
+/*
+ * The server's wish in ms from x-amz-retry-after and Retry-After; -1: none.  The
+ * latter may be a date (RFC 9110 10.2.3); then it counts from the answer's own,
+ * whatever our clock says, and without that it is no wish.
+ */
+extern int64_t smrt_retry_hint_ms(SmrtSpan amz_ms, SmrtSpan retry_after,
+								  SmrtSpan date);
 
 /*
  * The token bucket that ends retries, never first attempts, when a host keeps

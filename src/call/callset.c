@@ -31,6 +31,7 @@ typedef struct CallState
 	SmrtRequest request;
 	SmrtAttemptPlan plan;
 	SmrtExchange *exchange;		/* under way, or finished and unreleased */
+	MemoryContext words;		/* of the last fault; NULL: there was none */
 	bool		finished;
 	bool		skew_corrected;
 	bool		keys_renewed;
@@ -185,6 +186,8 @@ smrt_call_release(SmrtCall *handed_out)
 	dlist_delete(&handed_out->node);
 	if (call->exchange != NULL)
 		smrt_exchange_end(call->exchange);
+	if (call->words != NULL)
+		MemoryContextDelete(call->words);
 	pfree(call);
 }
 
@@ -247,9 +250,18 @@ note_key(SmrtReport *report, const SmrtKeys *keys)
 static void
 settle(CallState *call)
 {
-	MemoryContext before = MemoryContextSwitchTo(call->set->context);
+	MemoryContext before = CurrentMemoryContext;
 	SmrtReply  *reply = &call->call.reply;
 
+	if (call->words == NULL && !smrt_exchange_is_success(call->exchange))
+		call->words = AllocSetContextCreate(call->set->context,
+											"sagemaker_rt fault",
+											ALLOCSET_SMALL_SIZES);
+	if (call->words != NULL)
+	{
+		MemoryContextReset(call->words);
+		MemoryContextSwitchTo(call->words);
+	}
 	smrt_reply_read(call->exchange, reply);
 	MemoryContextSwitchTo(before);
 	if (reply->fault.kind == SMRT_FAULT_NONE)
@@ -354,7 +366,7 @@ may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
 static void
 blot_keys(CallState *call)
 {
-	MemoryContext before = MemoryContextSwitchTo(call->set->context);
+	MemoryContext before = MemoryContextSwitchTo(call->words);
 	const SmrtTarget *target = call->set->target;
 	const SmrtCredential *found = smrt_keyring_peek(target);
 

@@ -73,7 +73,7 @@ smrt_reply_read(const SmrtExchange *exchange, SmrtReply *reply)
 		return;
 	}
 	read_fields(exchange->headers, fields);
-	if (exchange->status >= 200 && exchange->status <= 299)
+	if (smrt_exchange_is_success(exchange))
 	{
 		read_response(exchange, fields, &reply->response);
 		return;
@@ -81,7 +81,8 @@ smrt_reply_read(const SmrtExchange *exchange, SmrtReply *reply)
 	read_fault(exchange, fields, &reply->fault);
 	read_skew(exchange, fields, reply);
 	reply->retry_hint_ms = smrt_retry_hint_ms(fields[FIELD_AMZ_RETRY_AFTER],
-											  fields[FIELD_RETRY_AFTER]);
+											  fields[FIELD_RETRY_AFTER],
+											  fields[FIELD_DATE]);
 }
 
 /* The first of several fields with one name counts. */

@@ -212,6 +212,10 @@ for my $row (
 		cmp_ok(gap($name, 0), '>=', $seconds, 'after the time it asks for');
 	}
 }
+my $date = endpoint({ status => 503, headers => { Date => 'Fri, 31 Dec 1999 23:59:57 GMT',
+			'Retry-After' => 'Fri, 31 Dec 1999 23:59:59 GMT' } }, $ok);
+is(outcome($node, call($date))->{sqlstate}, '00000', 'Retry-After may be a date');
+cmp_ok(gap($date, 0), '>=', 2, "that counts from the answer's own");
 my $both = endpoint({ status => 503, headers =>
 		{ 'x-amz-retry-after' => 300, 'Retry-After' => 600 } }, $ok);
 is(outcome($node, call($both), settings => ["total_timeout = '3s'"])->{sqlstate},

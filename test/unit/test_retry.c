@@ -84,8 +84,9 @@ hints_are_whole_numbers_or_none(void)
 	static const struct
 	{
 		const char *amz_ms;
-		const char *seconds;
+		const char *retry_after;
 		int64_t		ms;
+		const char *date;
 	}			rows[] =
 	{
 		{NULL, NULL, -1},
@@ -109,12 +110,18 @@ hints_are_whole_numbers_or_none(void)
 		{"1000000000", NULL, -1},
 		{"99999999999999999999", NULL, -1},
 		{NULL, "-1", -1},
-		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", -1},
+		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", -1},	/* from when? */
+		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", 3000, "Fri, 31 Dec 1999 23:59:56 GMT"},
+		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", 0, "Sat, 01 Jan 2000 00:00:00 GMT"},
+		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", -1, "yesterday"},
+		{"1500", "Fri, 31 Dec 1999 23:59:59 GMT", 1500, "Fri, 31 Dec 1999 23:59:56 GMT"},
+		{NULL, "tomorrow", -1, "Fri, 31 Dec 1999 23:59:56 GMT"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		CHECK_INT(smrt_retry_hint_ms(smrt_span(rows[i].amz_ms),
-									 smrt_span(rows[i].seconds)), rows[i].ms);
+									 smrt_span(rows[i].retry_after),
+									 smrt_span(rows[i].date)), rows[i].ms);
 }
 
 static void
