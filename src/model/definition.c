@@ -6,6 +6,7 @@
 #include "aws/error.h"
 #include "call/operation.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "model/definition.h"
 #include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
@@ -75,7 +76,7 @@ static const OptionRow rows[] = {
 	{"nulls", KIND_WORD, FIELD(nulls), 0, 0, 0, nulls_words},
 	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, on_error_words},
 	{"deterministic", KIND_BOOLEAN, FIELD(deterministic)},
-	{"max_rows", KIND_NUMBER, FIELD(max_rows), 1, 1000000, 0},
+	{"max_rows", KIND_NUMBER, FIELD(max_rows), 1, SMRT_MAX_MAX_ROWS, 0},
 	{"max_bytes", KIND_NUMBER, FIELD(max_bytes), 1, 100 * 1024 * 1024, GUC_UNIT_BYTE},
 	{"concurrency", KIND_NUMBER, FIELD(concurrency), 1, 256, 0},
 };
@@ -190,7 +191,8 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 		text = JsonbToCString(NULL, value->val.binary.data,
 							  value->val.binary.len);
 		text[strlen(text) - 1] = '\0';
-		*(const char **) field = text + 1;
+		text = (char *) pg_server_to_any(text + 1, strlen(text + 1), PG_UTF8);
+		*(const char **) field = text;
 		return;
 	}
 	if (text == NULL)

@@ -54,6 +54,7 @@ struct SmrtEngine
 	Batch	   *spent;			/* its last outcome may still be looked at */
 };
 
+static SmrtCallSet *create_set(const SmrtModel *model);
 static void fill_request(SmrtEngine *engine);
 static void apply_limits(const SmrtModel *model, SmrtLimits *limits);
 static void open_batch(SmrtEngine *engine);
@@ -78,16 +79,13 @@ smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
 												  "sagemaker_rt engine",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
-	SmrtTarget *target = smrt_target_get(model->server);
-	SmrtLimits	limits = target->limits;
 	SmrtEngine *engine = palloc0(sizeof(SmrtEngine));
 
-	apply_limits(model, &limits);
 	engine->counts = counts ? counts : palloc0(sizeof(SmrtEngineCounts));
 	engine->context = context;
 	engine->model = model;
-	engine->max_rows = model->format == SMRT_FORMAT_SINGLE ? 1 : model->max_rows;
-	engine->set = smrt_callset_create(target, &limits);
+	engine->max_rows = model->max_rows;
+	engine->set = create_set(model);
 	dlist_init(&engine->batches);
 	fill_request(engine);
 	MemoryContextSwitchTo(before);
@@ -98,6 +96,30 @@ void
 smrt_engine_delete(SmrtEngine *engine)
 {
 	MemoryContextDelete(engine->context);
+}
+
+/* Of calls for the current role. */
+static SmrtCallSet *
+create_set(const SmrtModel *model)
+{
+	SmrtTarget *target = smrt_target_get(model->server);
+	SmrtLimits	limits = target->limits;
+
+	apply_limits(model, &limits);
+	return smrt_callset_create(target, &limits);
+}
+
+void
+smrt_engine_change_role(SmrtEngine *engine)
+{
+	MemoryContext before = MemoryContextSwitchTo(engine->context);
+
+	smrt_engine_finish(engine);
+	while (engine->n_in_flight > 0)
+		wait_for_one(engine);
+	/* The old set goes with the engine: answers of its calls may be unread. */
+	engine->set = create_set(engine->model);
+	MemoryContextSwitchTo(before);
 }
 
 static void

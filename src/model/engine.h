@@ -1,7 +1,6 @@
 /*
  * The batching engine: rows go in as bytes, requests are packed and kept in
- * flight, and what each row got comes out in row order.  It knows no type and no
- * catalog.
+ * flight, and what each row got comes out in row order.  It knows no type.
  *
  *     while (there are rows)
  *     {
@@ -55,6 +54,12 @@ typedef struct SmrtEngineCounts
 extern SmrtEngine *smrt_engine_create(const SmrtModel *model,
 									  SmrtEngineCounts *counts);
 extern void smrt_engine_delete(SmrtEngine *engine);
+
+/*
+ * What is sent from now on is signed for the current role.  Waits for what is in
+ * flight.
+ */
+extern void smrt_engine_change_role(SmrtEngine *engine);
 
 /* Where to append the next row's bytes. */
 extern SmrtBuf *smrt_engine_begin_row(SmrtEngine *engine);

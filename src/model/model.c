@@ -75,6 +75,8 @@ smrt_model_read(Oid function)
 	body = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
 											   Anum_pg_proc_prosrc, &is_null));
 	smrt_definition_read(body, model);
+	if (model->format == SMRT_FORMAT_SINGLE)
+		model->max_rows = 1;
 	if (model->header && model->format != SMRT_FORMAT_CSV)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -98,7 +100,7 @@ smrt_model_undeclared(const char *endpoint, int max_rows, int n_arguments,
 	model->name = psprintf("\"%s\"", endpoint);
 	model->endpoint = pstrdup(endpoint);
 	if (max_rows > 0)
-		model->max_rows = max_rows;
+		model->max_rows = Min(max_rows, SMRT_MAX_MAX_ROWS);
 	model->n_arguments = n_arguments;
 	model->arguments = palloc0(Max(n_arguments, 1) * sizeof(SmrtModelArgument));
 	for (int i = 0; i < n_arguments; i++)

@@ -9,6 +9,8 @@
 #include "fmgr.h"
 #include "pg/settings.h"
 
+#define SMRT_MAX_MAX_ROWS 1000000
+
 /* How rows are laid out in a request's body. */
 typedef enum SmrtRowFormat
 {
@@ -89,7 +91,7 @@ typedef struct SmrtModel
 	SmrtOnError on_error;
 	bool		deterministic;
 	bool		strict;
-	int			max_rows;
+	int			max_rows;		/* 1 for SINGLE */
 	int			max_bytes;
 	int			concurrency;
 	List	   *limits;			/* of DefElem: bounds of its own, by name */

@@ -40,6 +40,7 @@ static SmrtSpan row_bytes(const SmrtPack *pack, int i);
 static int *find_slot(const SmrtPack *pack, SmrtSpan row);
 static void make_slots(SmrtPack *pack);
 static void add_row(SmrtPack *pack, SmrtPackRow row);
+static bool has_constant(const SmrtModel *model);
 static bool is_object(const SmrtModel *model);
 
 void
@@ -136,10 +137,10 @@ size_t
 smrt_pack_closed_len(const SmrtPack *pack)
 {
 	const SmrtModel *model = pack->model;
-	const char *constant = model->constant ? model->constant : "";
 
 	return pack->body.len + strlen(frames[model->format].end) +
-		(is_object(model) ? strlen(constant) + 2 : 0);
+		(has_constant(model) ? 1 + strlen(model->constant) : 0) +
+		(is_object(model) ? 1 : 0);
 }
 
 void
@@ -148,14 +149,20 @@ smrt_pack_close(SmrtPack *pack)
 	const SmrtModel *model = pack->model;
 
 	smrt_buf_append_string(&pack->body, frames[model->format].end);
-	if (!is_object(model))
-		return;
-	if (model->constant != NULL && model->constant[0] != '\0')
+	if (has_constant(model))
 	{
 		smrt_buf_append_char(&pack->body, ',');
 		smrt_buf_append_string(&pack->body, model->constant);
 	}
-	smrt_buf_append_char(&pack->body, '}');
+	if (is_object(model))
+		smrt_buf_append_char(&pack->body, '}');
+}
+
+/* Only objects may have one; it may be empty. */
+static bool
+has_constant(const SmrtModel *model)
+{
+	return model->constant != NULL && model->constant[0] != '\0';
 }
 
 /* Whether the body is an object, which a constant part can be merged into. */

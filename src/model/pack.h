@@ -48,8 +48,8 @@ extern SmrtBuf *smrt_pack_begin_row(SmrtPack *pack);
 
 /*
  * The row is complete, or, with skip, not to be sent.  After SMRT_PACKED_NOT,
- * which it never is with skip, only smrt_pack_move_row and smrt_pack_close may
- * follow.
+ * which it never is with skip, only smrt_pack_closed_len may follow, or
+ * smrt_pack_move_row and smrt_pack_close.
  */
 extern SmrtPacked smrt_pack_end_row(SmrtPack *pack, bool skip);
 

@@ -34,6 +34,7 @@ static const struct
 	{"extra_float_digits", "1"},	/* from 1 on, the shortest exact text */
 	{"IntervalStyle", "iso_8601"},
 	{"lc_monetary", "C"},
+	{"quote_all_identifiers", "off"},
 	{"search_path", "pg_catalog"},
 	{"TimeZone", "UTC"},
 };

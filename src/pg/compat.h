@@ -41,6 +41,17 @@
 #define pg_noreturn _Noreturn
 #endif
 
+/* JSON_VALUE() and its like. */
+static inline bool
+smrt_is_json_query(const Node *node)
+{
+#if PG_VERSION_NUM >= 170000
+	return IsA(node, JsonExpr);
+#else
+	return false;
+#endif
+}
+
 /* A typing error in one of our settings becomes an error, or a warning. */
 static inline void
 smrt_reserve_settings(const char *prefix)

@@ -170,6 +170,9 @@ find_calls(Node *node, Finder *finder)
 {
 	if (node == NULL || smrt_callsite_leaf(node))
 		return false;
+	/* What its DEFAULT calls is for some rows only. */
+	if (smrt_is_json_query(node))
+		return false;
 	/* Around a call that cannot be a column there may be others that can. */
 	if (is_model_call(node, finder->language) &&
 		add_call((FuncExpr *) node, finder))

@@ -33,8 +33,8 @@ typedef struct SmrtCallScope
 extern SmrtCallScope smrt_callsite_scope(Query *query, Oid language);
 
 /*
- * The calls of model functions in an expression or target list, or, with
- * in_arguments, only those in the arguments of aggregates and window functions.
+ * The calls of model functions in an expression or target list, or only those in
+ * the arguments of aggregates and window functions in it.
  */
 extern List *smrt_callsite_find(Node *node, const SmrtCallScope *scope);
 extern List *smrt_callsite_find_in_arguments(Node *node,

@@ -14,6 +14,7 @@
 
 #include "catalog/objectaccess.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
@@ -21,7 +22,6 @@
 #include "model/predict.h"
 #include "model/row.h"
 #include "nodes/extensible.h"
-#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "pg/compat.h"
@@ -32,7 +32,6 @@
 
 /* Rows taken in before the first is given out. */
 #define FIRST_WINDOW 16
-
 
 /* One call of a model function, for every row. */
 typedef struct Call
@@ -56,6 +55,7 @@ typedef struct PredictScan
 	TupleTableSlot *row;		/* the child's row that is given out */
 	MemoryContext scan_context; /* engines and queue: reset by a rescan */
 	MemoryContext row_context;	/* arguments of one row, while written */
+	Oid			role;			/* for which rows are sent */
 	dlist_head	queue;
 	int			n_queued;
 	int64		n_taken;		/* rows taken in since the scan began */
@@ -150,7 +150,6 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	PredictScan *scan = (PredictScan *) node;
 	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
 	List	   *models = list_nth(plan->custom_private, SMRT_SCAN_MODELS);
-	int			limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
 	PlanState  *child = ExecInitNode(outerPlan(plan), estate, eflags);
 	ListCell   *cell;
 
@@ -184,7 +183,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		call->values = palloc(list_length(expressions) * sizeof(Datum));
 		call->nulls = palloc(list_length(expressions) * sizeof(bool));
 	}
-	scan->limit = limit;
+	scan->limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
 	/* Until the models say more. */
 	scan->full_window = INT_MAX;
 	dlist_init(&scan->queue);
@@ -218,9 +217,7 @@ read_models(PredictScan *scan)
 		const SmrtModel *model = read_model(list_nth(models, i),
 											list_copy_tail(expressions, 1));
 
-		full_window = Max(full_window, model->concurrency *
-						  (model->format == SMRT_FORMAT_SINGLE ? 1 :
-						   model->max_rows));
+		full_window = Max(full_window, model->concurrency * model->max_rows);
 		scan->calls[i].model = model;
 	}
 	scan->full_window = Min(scan->full_window, full_window);
@@ -356,6 +353,12 @@ take_in(PredictScan *scan, TupleTableSlot *slot)
 	scan->n_queued++;
 	scan->n_taken++;
 	econtext->ecxt_outertuple = slot;
+	/* A cursor may be read on by another role. */
+	if (scan->role != GetUserId())
+		for (int i = 0; i < scan->n_calls; i++)
+			if (scan->calls[i].engine != NULL)
+				smrt_engine_change_role(scan->calls[i].engine);
+	scan->role = GetUserId();
 	for (int i = 0; i < scan->n_calls; i++)
 	{
 		Call	   *call = &scan->calls[i];
@@ -500,9 +503,7 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 		ExplainOpenGroup("Model", NULL, true, es);
 		ExplainPropertyText("Model", model->name, es);
 		ExplainPropertyText("Endpoint", model->endpoint, es);
-		ExplainPropertyInteger("Rows per Request", NULL,
-							   model->format == SMRT_FORMAT_SINGLE ? 1 :
-							   model->max_rows, es);
+		ExplainPropertyInteger("Rows per Request", NULL, model->max_rows, es);
 		ExplainPropertyInteger("Requests in Flight", NULL, model->concurrency,
 							   es);
 		if (es->analyze)

@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "model/predict.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(sagemaker_predict);
 PG_FUNCTION_INFO_V1(sagemaker_aurora_invoke_endpoint);
@@ -62,10 +63,15 @@ model_of(FunctionCallInfo fcinfo, int n_fixed, int max_rows)
 
 	if (model != NULL && strcmp(model->endpoint, endpoint) == 0)
 		return model;
+	if (model != NULL)
+		MemoryContextDelete(GetMemoryChunkContext(model));
+	fcinfo->flinfo->fn_extra = NULL;
 	types = palloc(Max(n, 1) * sizeof(Oid));
 	for (int i = 0; i < n; i++)
 		types[i] = get_fn_expr_argtype(fcinfo->flinfo, n_fixed + i);
-	before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	before = MemoryContextSwitchTo(AllocSetContextCreate(fcinfo->flinfo->fn_mcxt,
+														 "sagemaker_rt model",
+														 ALLOCSET_SMALL_SIZES));
 	model = smrt_model_undeclared(endpoint, max_rows, n, types);
 	MemoryContextSwitchTo(before);
 	fcinfo->flinfo->fn_extra = model;

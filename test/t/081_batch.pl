@@ -474,6 +474,7 @@ same($_) for (
 # bytes a row.
 #
 $node->safe_psql('postgres', <<'SQL');
+CREATE EXTENSION sagemaker_rt_aurora;
 CREATE TABLE wide (id int PRIMARY KEY, s text);
 INSERT INTO wide SELECT i, to_char(i, 'FM0000') FROM generate_series(1, 1000) i;
 CREATE TABLE parts (id int, s text) PARTITION BY RANGE (id);
@@ -521,6 +522,8 @@ for (
 	[ 'SELECT fs50(s) FROM wide WHERE id <= 300', 14, 16, 16, 28, 32, 44, (50) x 3 ],
 	[ 'SELECT fs40b(s) FROM wide WHERE id <= 22', (6), (8) x 2 ],
 	[ 'SELECT fs1(s) FROM wide WHERE id <= 100', (1) x 100 ],
+	# A limit that cannot be meant is the largest one.
+	[ "SELECT aws_sagemaker.invoke_endpoint('echo', 2147483647, s) FROM wide WHERE id <= 100", 16, 16, 32, 36 ],
 	[ 'SELECT fs(s) FROM wide LIMIT 10', 10 ],
 	[ 'SELECT fs(s) FROM wide LIMIT 10 OFFSET 3', 13 ],
 	[ 'SELECT fs(s) FROM wide WHERE id <= 12 LIMIT 10', 10 ],
@@ -658,8 +661,56 @@ for my $statement ('SELECT count(fs1(s)) FROM wide', "SELECT id FROM wide WHERE 
 }
 
 #
-# Memory does not grow with the number of rows.
+# A cursor that is read on by another role sends for that role, as a call would.
 #
+{
+	my ($region, $url, $id, $secret) = map { $emulator->fact($_) } qw(region url access_key_id secret_access_key);
+	$node->safe_psql('postgres', <<"SQL");
+CREATE ROLE seller;
+CREATE ROLE buyer;
+CREATE SERVER priced FOREIGN DATA WRAPPER sagemaker OPTIONS (region '$region', endpoint_url '$url');
+CREATE USER MAPPING FOR seller SERVER priced OPTIONS (access_key_id '$id', secret_access_key '$secret');
+GRANT USAGE ON FOREIGN SERVER priced TO seller, buyer;
+GRANT SELECT ON wide TO seller;
+CREATE FUNCTION fpriced(s text) RETURNS text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "server": "priced", "max_rows": 10, "concurrency": 2}';
+CREATE FUNCTION opens(c refcursor) RETURNS refcursor LANGUAGE plpgsql SECURITY DEFINER AS
+	'DECLARE first text; BEGIN OPEN c FOR SELECT fpriced(s) FROM wide; FETCH c INTO first; RETURN c; END';
+ALTER FUNCTION opens(refcursor) OWNER TO seller;
+SQL
+	my @refused;
+	for my $mode (qw(on off))
+	{
+		my $s = $session{$mode};
+		$s->must("SET ROLE buyer; BEGIN; SELECT opens('c')");
+		my $result = $s->run('FETCH ALL FROM c');
+		push @refused, "$result->{sqlstate} $result->{message}";
+		$s->run('ROLLBACK; RESET ROLE');
+	}
+	like($refused[0], qr/^(28|42)/, "a role does not buy with another one's keys");
+	is($refused[0], $refused[1], 'be it batched or not');
+	is($session{on}->must("SET ROLE seller; BEGIN; SELECT opens('c'); RESET ROLE; SET ROLE seller; FETCH ALL FROM c; COMMIT; RESET ROLE") =~ tr/\n//,
+		1000 - 1, 'and the owner reads all of it');
+}
+
+#
+# Memory does not grow with the number of rows, nor with that of failures.
+#
+{
+	$node->safe_psql('postgres', q{CREATE FUNCTION fails(s text) RETURNS text LANGUAGE sagemaker
+		PARALLEL SAFE COST 10000 AS '{"endpoint": "model-error", "max_rows": 1, "on_error": "null"}'});
+	for my $call ('fails(s)', q{sagemaker_predict(CASE id % 2 WHEN 0 THEN 'echo' ELSE 'captured' END, s)})
+	{
+		my $s = Session->new($node);
+		$s->must("BEGIN; DECLARE c NO SCROLL CURSOR FOR SELECT $call FROM (SELECT wide.* FROM generate_series(1, 9), wide) r");
+		$s->must('MOVE 1000 c');
+		my $first = anonymous_kb($s->pid);
+		$s->must('MOVE 3000 c');
+		cmp_ok(anonymous_kb($s->pid), '<', $first + 512, "3000 more of $call keep less than 512 kB");
+		$s->must('COMMIT');
+		$s->quit;
+	}
+}
 {
 	my $bound_kb = 1024;
 	my $s = Session->new($node);

@@ -32,7 +32,8 @@ SQL
 my @odd = (
 	'SET extra_float_digits = -15', "SET DateStyle = 'German, DMY'",
 	"SET TimeZone = 'Asia/Tokyo'", "SET IntervalStyle = 'sql_standard'",
-	"SET bytea_output = 'escape'", "SET xmlbinary = 'hex'");
+	"SET bytea_output = 'escape'", "SET xmlbinary = 'hex'",
+	'SET quote_all_identifiers = on');
 my $plain = Session->new($node);
 my $odd = Session->new($node, @odd);
 
@@ -154,6 +155,9 @@ sends('a text, b int', '"format": "single"', "VALUES ('x', 1), ('y', 2)", '{"a":
 # How much goes into one request.
 #
 sends('a text', '"max_bytes": 12', "VALUES ('aaa'), ('bbb'), ('cccc'), ('d'), ('eeeeeeeeeee'), ('f')", "aaa\nbbb\n", "cccc\nd\n", "eeeeeeeeeee\n", "f\n");
+sends('a regclass', '', "'pg_class'", "pg_class\n");
+sends('int', '"max_bytes": 17, "format": "instances"', '7', '{"instances":[7]}');
+sends('int', '"max_bytes": 24, "format": "instances", "constant": {"k":1}', '7', '{"instances":[7],"k": 1}');
 sends('a text', '"max_bytes": 12, "format": "array"', "VALUES ('x'), ('y')", '[{"a":"x"}]', '[{"a":"y"}]');
 sends('text', '"max_bytes": 11, "format": "array"', "VALUES ('x'), ('y'), ('z')", '["x","y"]', '["z"]');
 sends('text', '"max_bytes": 41, "format": "instances", "constant": {"key": "value"}', "VALUES ('x'), ('y'), ('z')", '{"instances":["x","y"],"key": "value"}', '{"instances":["z"],"key": "value"}');
@@ -266,6 +270,7 @@ gives('near', '', '[[1, 2, 3], [14, 5, 6]]', $json, qr/^23514 .*value for domain
 	  "CREATE FUNCTION j(\"schlüssel\" text) RETURNS jsonb LANGUAGE sagemaker AS '{\"endpoint\": \"echo\", \"format\": \"jsonlines\"}'",
 	  "CREATE FUNCTION i(s text) RETURNS text LANGUAGE sagemaker AS '{\"endpoint\": \"echo\", \"format\": \"inputs\"}'",
 	  "CREATE FUNCTION o(s text, OUT a text, OUT \"é\" text) LANGUAGE sagemaker AS '{\"endpoint\": \"m\"}'",
+	  "CREATE FUNCTION c(s text) RETURNS text LANGUAGE sagemaker AS '{\"endpoint\": \"captured\", \"format\": \"inputs\", \"constant\": {\"k\": \"é\"}}'",
 	  "CREATE FUNCTION n(s text) RETURNS text LANGUAGE sagemaker AS '{\"endpoint\": \"m\", \"on_error\": \"null\"}'";
 	for my $batch ('on', 'off')
 	{
@@ -277,6 +282,8 @@ gives('near', '', '[[1, 2, 3], [14, 5, 6]]', $json, qr/^23514 .*value for domain
 		is($latin1->(sprintf $both, 'i(s)'), "$utf8\nx", "LATIN1, batch $batch: JSON comes back");
 		is($latin1->(sprintf $both, 'j(s)'), qq({"schlüssel": "é \\"ÿ\\", ñ"}\n{"schlüssel": "x"}), "LATIN1, batch $batch: JSON lines come back");
 	}
+	$latin1->("SELECT c('x')");
+	is(($emulator->requests('captured'))[-1]{body_sha256}, sha256_hex('{"inputs":["x"],"k": "é"}'), 'LATIN1: the constant goes out in UTF-8');
 	my $two = 'FROM (VALUES (1), (2)) v(x)';
 	$emulator->script('m', [], { body => decode('UTF-8', '[{"é": "ü", "a": "ö"}, ["a", "\u00e9"]]'), content_type => $json });
 	is($latin1->("SELECT o(x::text) $two"), "(ö,ü)\n(a,é)", 'LATIN1: members are found by their names');

@@ -86,7 +86,6 @@ hints_are_whole_numbers_or_none(void)
 		const char *amz_ms;
 		const char *retry_after;
 		int64_t		ms;
-		const char *date;
 	}			rows[] =
 	{
 		{NULL, NULL, -1},
@@ -111,11 +110,30 @@ hints_are_whole_numbers_or_none(void)
 		{"99999999999999999999", NULL, -1},
 		{NULL, "-1", -1},
 		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", -1},	/* from when? */
-		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", 3000, "Fri, 31 Dec 1999 23:59:56 GMT"},
-		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", 0, "Sat, 01 Jan 2000 00:00:00 GMT"},
-		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", -1, "yesterday"},
-		{"1500", "Fri, 31 Dec 1999 23:59:59 GMT", 1500, "Fri, 31 Dec 1999 23:59:56 GMT"},
-		{NULL, "tomorrow", -1, "Fri, 31 Dec 1999 23:59:56 GMT"},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		CHECK_INT(smrt_retry_hint_ms(smrt_span(rows[i].amz_ms),
+									 smrt_span(rows[i].retry_after),
+									 smrt_span(NULL)), rows[i].ms);
+}
+
+static void
+a_date_counts_from_the_answers_own(void)
+{
+	static const struct
+	{
+		const char *amz_ms;
+		const char *retry_after;
+		const char *date;
+		int64_t		ms;
+	}			rows[] =
+	{
+		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Dec 1999 23:59:56 GMT", 3000},
+		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", "Sat, 01 Jan 2000 00:00:00 GMT", 0},
+		{NULL, "Fri, 31 Dec 1999 23:59:59 GMT", "yesterday", -1},
+		{NULL, "tomorrow", "Fri, 31 Dec 1999 23:59:56 GMT", -1},
+		{"1500", "Fri, 31 Dec 1999 23:59:59 GMT", "Fri, 31 Dec 1999 23:59:56 GMT", 1500},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
@@ -270,6 +288,7 @@ main(void)
 		{"a server's wish lengthens a delay by 5 s at most, and never shortens it",
 		a_hint_lengthens_by_five_seconds_at_most},
 		{"a wish is a whole number, else there is none", hints_are_whole_numbers_or_none},
+		{"or a date, from the answer's own on", a_date_counts_from_the_answers_own},
 		{"every kind of fault has its class", every_kind_has_its_class},
 		{"attempts are counted by class", attempts_are_counted_by_class},
 		{"a full bucket pays 35 retries, 100 when throttled", the_bucket_pays_so_many_retries},
