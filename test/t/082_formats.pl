@@ -32,8 +32,7 @@ SQL
 my @odd = (
 	'SET extra_float_digits = -15', "SET DateStyle = 'German, DMY'",
 	"SET TimeZone = 'Asia/Tokyo'", "SET IntervalStyle = 'sql_standard'",
-	"SET bytea_output = 'escape'", "SET xmlbinary = 'hex'",
-	'SET quote_all_identifiers = on');
+	"SET bytea_output = 'escape'", "SET xmlbinary = 'hex'");
 my $plain = Session->new($node);
 my $odd = Session->new($node, @odd);
 
@@ -155,7 +154,10 @@ sends('a text, b int', '"format": "single"', "VALUES ('x', 1), ('y', 2)", '{"a":
 # How much goes into one request.
 #
 sends('a text', '"max_bytes": 12', "VALUES ('aaa'), ('bbb'), ('cccc'), ('d'), ('eeeeeeeeeee'), ('f')", "aaa\nbbb\n", "cccc\nd\n", "eeeeeeeeeee\n", "f\n");
+# In messages this one has its place.
+$odd->must('SET quote_all_identifiers = on');
 sends('a regclass', '', "'pg_class'", "pg_class\n");
+$odd->must('RESET quote_all_identifiers');
 sends('int', '"max_bytes": 17, "format": "instances"', '7', '{"instances":[7]}');
 sends('int', '"max_bytes": 24, "format": "instances", "constant": {"k":1}', '7', '{"instances":[7],"k": 1}');
 sends('a text', '"max_bytes": 12, "format": "array"', "VALUES ('x'), ('y')", '[{"a":"x"}]', '[{"a":"y"}]');
