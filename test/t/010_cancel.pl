@@ -383,6 +383,21 @@ $node->stop('fast');
 unlike(slurp_file($node->logfile),
 	qr/PANIC|was terminated by signal|exited with exit code [^1]/,
 	'no server process crashed');
+# Nor does it outlive the server: nobody would take its answer.
+{
+	my $orphan = start_node('orphan', $http);
+	my $lost = Session->new($orphan);
+	my $pid = $lost->pid;
+
+	$http->reset;
+	$lost->start("SELECT sagemaker_invoke('hang', 'x')");
+	my $there = wait_until(sub { $http->request_count('hang') > 0 });
+	$orphan->kill9;
+	ok($there && wait_until(sub { !process_exists($pid) }),
+		'a call ends when the postmaster has died');
+	$lost->kill_client;
+}
+
 note("from the order to the end:\n", join "\n", @latencies);
 
 done_testing();

@@ -290,6 +290,11 @@ is($emulator->request_count($impatient), 1, 'and not when one attempt is wanted'
 #
 
 my $slow = endpoint({ use => 'hang' });
+# An attempt that is under way ends with it: alone it would have 70 s.
+my $short = outcome($node, call('hang'), settings => [ "total_timeout = '300ms'", 'max_attempts = 1' ]);
+is_failure($short, '58030', qr/./, qr/./, 'total_timeout ends an attempt that is under way');
+cmp_ok($short->{ms}, '<', 30_000, 'and does not wait for its own timeout');
+
 my $out_of_time = outcome($node, call($slow), settings =>
 	[ "timeout = '400ms'", "total_timeout = '1s'", 'max_attempts = 100' ]);
 is_failure($out_of_time, '58030', qr/no answer in time/,
