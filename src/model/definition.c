@@ -16,8 +16,6 @@
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
 
-#define NO_SCALAR "it must be a string, a number or a Boolean"
-
 typedef enum Kind
 {
 	KIND_TEXT,
@@ -85,12 +83,14 @@ static char *trimmed(const char *text);
 static void check_members(const SmrtModel *model);
 static void read_object(Jsonb *object, SmrtModel *model);
 static void read_option(const char *name, JsonbValue *value, SmrtModel *model);
+static char *scalar_of(const char *name, const JsonbValue *value);
+static const char *members_of(const char *name, const JsonbValue *value);
 static void store(const OptionRow *row, JsonbValue *value, SmrtModel *model);
 static void check_path(const char *name, const char *path);
 static void say_option(void *name);
 static void store_word(const OptionRow *row, const char *text, int *field);
-static bool is_of_call(const char *name);
-static bool read_member(const char *name, const char *text, SmrtModel *model);
+static int	member_of(const char *name);
+static bool is_limit(const char *name);
 static void read_limit(const char *name, const char *text, SmrtModel *model);
 pg_noreturn static void not_valid(const char *name, const char *why);
 pg_noreturn static void unknown_option(const char *name);
@@ -159,7 +159,7 @@ read_object(Jsonb *object, SmrtModel *model)
 static void
 read_option(const char *name, JsonbValue *value, SmrtModel *model)
 {
-	char	   *text = smrt_json_scalar(value);
+	int			member = member_of(name);
 
 	for (int i = 0; i < lengthof(rows); i++)
 		if (strcmp(rows[i].name, name) == 0)
@@ -167,36 +167,33 @@ read_option(const char *name, JsonbValue *value, SmrtModel *model)
 			store(&rows[i], value, model);
 			return;
 		}
-	if (!is_of_call(name))
+	if (member >= 0)
+		model->members[member] = scalar_of(name, value);
+	else if (is_limit(name))
+		read_limit(name, scalar_of(name, value), model);
+	else
 		unknown_option(name);
+}
+
+static char *
+scalar_of(const char *name, const JsonbValue *value)
+{
+	char	   *text = smrt_json_scalar(value);
+
 	if (text == NULL)
-		not_valid(name, NO_SCALAR);
-	if (!read_member(name, text, model))
-		read_limit(name, text, model);
+		not_valid(name, "it must be a string, a number or a Boolean");
+	return text;
 }
 
 static void
 store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 {
 	void	   *field = (char *) model + row->field;
-	char	   *text = smrt_json_scalar(value);
+	const char *text = row->kind == KIND_OBJECT ? members_of(row->name, value) :
+		scalar_of(row->name, value);
 	const char *hint = NULL;
 	int			number;
 
-	if (row->kind == KIND_OBJECT)
-	{
-		if (value->type != jbvBinary ||
-			!JsonContainerIsObject(value->val.binary.data))
-			not_valid(row->name, "it must be a JSON object");
-		text = JsonbToCString(NULL, value->val.binary.data,
-							  value->val.binary.len);
-		text[strlen(text) - 1] = '\0';
-		text = (char *) pg_server_to_any(text + 1, strlen(text + 1), PG_UTF8);
-		*(const char **) field = text;
-		return;
-	}
-	if (text == NULL)
-		not_valid(row->name, NO_SCALAR);
 	switch (row->kind)
 	{
 		case KIND_TEXT:
@@ -225,8 +222,23 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 			store_word(row, text, field);
 			break;
 		case KIND_OBJECT:
+			*(const char **) field = text;
 			break;
 	}
+}
+
+/* An object's text without its braces, in UTF-8. */
+static const char *
+members_of(const char *name, const JsonbValue *value)
+{
+	char	   *text;
+
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		not_valid(name, "it must be a JSON object");
+	text = JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
+	text[strlen(text) - 1] = '\0';
+	return pg_server_to_any(text + 1, strlen(text + 1), PG_UTF8);
 }
 
 /* An error of jsonpath's own says where it is wrong. */
@@ -268,28 +280,22 @@ store_word(const OptionRow *row, const char *text, int *field)
 	not_valid(row->name, psprintf("it must be one of %s", all.data));
 }
 
-/* Whether it is a member of the request or a limit of the call. */
-static bool
-is_of_call(const char *name)
+/* A member of the request by its name, or -1. */
+static int
+member_of(const char *name)
 {
 	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
 		if (strcmp(smrt_member_name(i), name) == 0)
-			return true;
-	for (int i = 0; smrt_limit_name(i) != NULL; i++)
-		if (strcmp(smrt_limit_name(i), name) == 0)
-			return true;
-	return false;
+			return i;
+	return -1;
 }
 
 static bool
-read_member(const char *name, const char *text, SmrtModel *model)
+is_limit(const char *name)
 {
-	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
-		if (strcmp(smrt_member_name(i), name) == 0)
-		{
-			model->members[i] = text;
+	for (int i = 0; smrt_limit_name(i) != NULL; i++)
+		if (strcmp(smrt_limit_name(i), name) == 0)
 			return true;
-		}
 	return false;
 }
 
