@@ -301,15 +301,18 @@ correct_skew(CallState *call)
 	return true;
 }
 
-/* Keys that expired too early: look for new ones, and try again once, at once. */
+/*
+ * Keys that expired too early are not used again by any call; this one tries
+ * again once, at once, with others.
+ */
 static bool
 renew_keys(CallState *call)
 {
 	if (call->call.reply.fault.kind != SMRT_FAULT_EXPIRED ||
-		call->keys_renewed ||
-		call->call.report.attempts >= call->set->limits.max_attempts ||
 		!smrt_keyring_reject(call->set->target,
-							 call->call.report.key_id_tail))
+							 call->call.report.key_id_tail) ||
+		call->keys_renewed ||
+		call->call.report.attempts >= call->set->limits.max_attempts)
 		return false;
 	call->keys_renewed = true;
 	call->send_at_ms = smrt_pump_now_ms();

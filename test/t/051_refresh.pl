@@ -175,6 +175,15 @@ surround($node, { %environment, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI => '/keys
 	is(count_of('container', 'credentials'), 102, 'after one more search');
 	$session->quit;
 	$emulator->reset;
+
+	endpoint('single');
+	$session = Session->new($node, 'SET sagemaker_rt.max_attempts = 1');
+	stand_in('container', uses => 1);
+	is_deeply([ map { $session->run(calls(1, 'single'))->{sqlstate} // 'none' } 1 .. 4 ],
+		[ 'none', '28000', 'none', '28000' ],
+		'where a call is sent once only, keys that have ended fail one call, not the session');
+	$session->quit;
+	$emulator->reset;
 }
 
 {
