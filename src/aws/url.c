@@ -35,6 +35,9 @@ smrt_url_parse(SmrtSpan text, SmrtUrl *url, SmrtError *error)
 	SmrtSpan	port;
 
 	memset(url, 0, sizeof(*url));
+	if (text.len > SMRT_URL_MAX_LEN)
+		return smrt_error_set(error, "the URL is longer than %d bytes",
+							  SMRT_URL_MAX_LEN);
 	if (!check_bytes(text, error) || !take_scheme(&rest, url, error))
 		return false;
 

@@ -9,6 +9,12 @@
 #include "aws/error.h"
 #include "aws/span.h"
 
+/*
+ * Longest URL, in bytes: with "/endpoints/", a name of 63 and "/invocations"
+ * behind it, it still fits into the 2 kB that calls have for one.
+ */
+#define SMRT_URL_MAX_LEN 1900
+
 typedef struct SmrtUrl
 {
 	bool		tls;			/* https */
@@ -21,8 +27,9 @@ typedef struct SmrtUrl
 } SmrtUrl;
 
 /*
- * Spans point into text.  Refused, with the reason in error: another scheme,
- * user info, query, fragment, control or non-ASCII bytes, blanks, backslash,
+ * Spans point into text.  Refused, with the reason in error, which repeats
+ * nothing of the URL but a character: more than SMRT_URL_MAX_LEN bytes, another
+ * scheme, user info, query, fragment, control or non-ASCII bytes, blanks, backslash,
  * percent-encoding in the host, an empty or overlong host or label, a port
  * outside 1..65535, hosts that are an IPv4 address in other than dotted
  * decimal form (0x7f.1, 2130706433, 0177.0.0.1) or inside an IPv6 one

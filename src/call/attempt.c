@@ -17,8 +17,12 @@
 /* Host, date, token, two of the SDKs', user agent, authorization. */
 #define MAX_OWN_HEADERS 7
 
-/* Longest URL: base, "/endpoints/", a name of 63, "/invocations". */
-#define MAX_URL 2048
+/* Longest URL. */
+#define MAX_URL 2047
+
+StaticAssertDecl(SMRT_URL_MAX_LEN + sizeof("/endpoints//invocations") + 63 <=
+				 MAX_URL,
+				 "a call's path must fit behind every URL that is accepted");
 
 /* Largest Authorization header. */
 #define MAX_AUTHORIZATION 4096
@@ -34,7 +38,7 @@ static SmrtBuf authorization;
 
 static void make_invocation_id(char *id);
 static SmrtSpan path_of(const SmrtTarget *target);
-static void write_url(const SmrtAttemptPlan *plan);
+static bool write_url(const SmrtAttemptPlan *plan);
 static void write_sdk_request(char *out, size_t size, int attempt,
 							  int max_attempts, int64 deadline_s);
 static int	add_members(const SmrtRequest *request, SmrtHeader *headers);
@@ -74,9 +78,10 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 
 	ensure_scratch();
 	gettimeofday(&now, NULL);
-	if (!smrt_timestamp_format(now.tv_sec + skew_s, scope.timestamp))
+	/* A URL that was cut short must be neither signed nor sent. */
+	if (!smrt_timestamp_format(now.tv_sec + skew_s, scope.timestamp) ||
+		!write_url(plan))
 		return NULL;
-	write_url(plan);
 	write_sdk_request(sdk_request, sizeof(sdk_request), attempt,
 					  plan->max_attempts,
 					  now.tv_sec + skew_s + timeout_ms / 1000);
@@ -137,7 +142,7 @@ path_of(const SmrtTarget *target)
 	return smrt_span_of(url.data + before, url.len - before);
 }
 
-static void
+static bool
 write_url(const SmrtAttemptPlan *plan)
 {
 	smrt_buf_reset(&url);
@@ -145,7 +150,7 @@ write_url(const SmrtAttemptPlan *plan)
 	smrt_buf_append_string(&url, "/endpoints/");
 	/* Its pattern leaves nothing to be encoded. */
 	smrt_buf_append_span(&url, plan->request->endpoint);
-	smrt_buf_append_string(&url, "/invocations");
+	return smrt_buf_append_string(&url, "/invocations");
 }
 
 /* As the SDKs have it: "ttl=...; attempt=2; max=3", the ttl on retries only. */

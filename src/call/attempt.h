@@ -27,7 +27,7 @@ extern bool smrt_attempt_plan(SmrtAttemptPlan *plan, const SmrtTarget *target,
 
 /*
  * Signs attempt number attempt (1 is the first) for the host's clock and starts
- * it.  NULL when signing failed for want of memory.
+ * it.  NULL when there was no room for the URL or the signature.
  */
 extern SmrtExchange *smrt_attempt_start(const SmrtAttemptPlan *plan,
 										const SmrtKeys *keys,

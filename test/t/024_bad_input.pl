@@ -345,6 +345,53 @@ is( join('|', map { header($request, $_) // 'none' } $new, 'X-Amzn-SageMaker-2',
 like(header($request, "$new-5"), qr/^ *$/, 'blanks too');
 is($request->{outcome}, 'verified', 'signed');
 
+#
+# URLs.  The longest one that is accepted is sent whole, whatever comes behind it.
+#
+
+my $url = $emulator->fact('url');
+my $longest_url = 1900;
+
+sub long_url
+{
+	my ($length) = @_;
+	return "$url/" . 'p' x ($length - length "$url/");
+}
+
+$node->safe_psql('postgres', 'CREATE SERVER far FOREIGN DATA WRAPPER sagemaker');
+$emulator->reset;
+outcome($node, call($longest_name), settings => [ "endpoint_url = '" . long_url($longest_url) . "'" ]);
+my ($line) = map { $_->{line} } @{ $emulator->control('requests') };
+is($line, 'POST ' . substr(long_url($longest_url), length $url)
+	  . "/endpoints/$longest_name/invocations HTTP/1.1", "a URL of $longest_url bytes is sent whole");
+$emulator->reset;
+for my $length ($longest_url + 1, 1980, 2030, 2048, 2049, 5000)
+{
+	my $long = long_url($length);
+	for my $setting (qw(endpoint_url proxy))
+	{
+		my $failure = failure($node, "LOAD 'sagemaker_rt'; SET sagemaker_rt.$setting = '$long'");
+		is("$failure->{sqlstate} $failure->{detail}",
+			"22023 Not a URL that can be used: the URL is longer than $longest_url bytes.",
+			"a URL of $length bytes is refused as setting $setting");
+	}
+	for my $option (qw(endpoint_url sts_endpoint_url proxy))
+	{
+		fails_with($node, "ALTER SERVER far OPTIONS (ADD $option '$long')", '22023',
+			qr/^option "$option" is not valid: the URL is longer than $longest_url bytes$/,
+			"a URL of $length bytes is refused as option $option");
+	}
+	# Where one has come past the validator.
+	$node->safe_psql('postgres',
+		"UPDATE pg_foreign_server SET srvoptions = ARRAY['endpoint_url=$long'] WHERE srvname = 'far'");
+	is_failure(outcome($node, call('echo', "''::bytea, server => 'far'")), '22023',
+		qr/^The server's option endpoint_url cannot be used: the URL is longer than $longest_url bytes$/,
+		qr/^$/, "nor is one of $length bytes used");
+	$node->safe_psql('postgres',
+		"UPDATE pg_foreign_server SET srvoptions = NULL WHERE srvname = 'far'");
+}
+is($emulator->control('stats')->{requests}, 0, 'and nothing was sent');
+
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/,
 	'no backend crashed');
 

@@ -290,6 +290,17 @@ for my $host ('169.254.169.254', 'link-local.test')
 	like($outcome, $failing{endpoint_url}, "nor by way of a profile, to $host");
 }
 
+# Nor does such a file give a URL that is too long to be signed and sent.
+unlink $profiles;
+append_to_file($profiles, "[profile p]\naws_access_key_id = $key_id\n"
+	  . "aws_secret_access_key = $secret\nendpoint_url = http://127.0.0.1:$port/" . 'p' x 2000 . "\n");
+like((outcomes_of($superuser, q{DO $d$ BEGIN
+		CREATE SERVER new FOREIGN DATA WRAPPER sagemaker OPTIONS (profile 'p');
+		PERFORM sagemaker_invoke('echo', '', server => 'new');
+	END $d$}))[0],
+	qr/^22023: The URL in the database server's environment cannot be used: the URL is longer than 1900 bytes/,
+	'a URL of a profile that is too long is refused');
+
 # Plain http is for loopback only, and what a gateway translates is none.
 my ($translated) = outcomes_of($superuser,
 	calls_by_way_of('endpoint_url', "http://translated-loopback.test:$port", { allow_http => 'false' }));

@@ -217,6 +217,21 @@ lengths_of_hosts(void)
 }
 
 static void
+lengths_of_urls(void)
+{
+	char		text[SMRT_URL_MAX_LEN + 2] = "https://gateway.example/";
+	size_t		len = strlen(text);
+	SmrtUrl		url;
+	SmrtError	error;
+
+	memset(text + len, 'a', sizeof(text) - len);
+	CHECK(smrt_url_parse(smrt_span_of(text, SMRT_URL_MAX_LEN), &url, &error));
+	CHECK_INT(url.path.len, SMRT_URL_MAX_LEN - strlen("https://gateway.example"));
+	CHECK(!smrt_url_parse(smrt_span_of(text, SMRT_URL_MAX_LEN + 1), &url, &error));
+	CHECK(strcmp(error.text, "the URL is longer than 1900 bytes") == 0);
+}
+
+static void
 loopback_by_spelling(void)
 {
 	static const struct
@@ -266,6 +281,7 @@ main(void)
 		{"a NUL byte is refused anywhere", nul_bytes},
 		{"every byte at every place", every_byte_everywhere},
 		{"lengths of hosts and labels", lengths_of_hosts},
+		{"lengths of URLs", lengths_of_urls},
 		{"loopback, by the spelling", loopback_by_spelling},
 	};
 
