@@ -345,6 +345,10 @@ is( join('|', map { header($request, $_) // 'none' } $new, 'X-Amzn-SageMaker-2',
 like(header($request, "$new-5"), qr/^ *$/, 'blanks too');
 is($request->{outcome}, 'verified', 'signed');
 
+like(header($request, 'User-Agent'),
+	qr{^sagemaker_rt/\d+\.\d+ ua/2\.1 os/Linux#[!-.0-~]+ md/arch#\w+ lang/c md/postgresql#\d+\.\d+$},
+	'the user agent says what it is in the form of the SDKs');
+
 #
 # URLs.  The longest one that is accepted is sent whole, whatever comes behind it.
 #
