@@ -25,11 +25,6 @@ smrt_location_find(SmrtTarget *target)
 		return;
 	find_region(target);
 	given = endpoint_url(target);
-	if (given != NULL && (target->use_fips || target->use_dualstack))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("FIPS and dual-stack hosts cannot be asked for beside a URL"),
-				 errdetail("The URL is \"%s\".", given)));
 	url = given ? pstrdup(given) :
 		smrt_location_url(target, SMRT_SERVICE_SAGEMAKER);
 	/* Paths are appended: a "/" at the end would be one too many. */
@@ -39,6 +34,11 @@ smrt_location_find(SmrtTarget *target)
 			  "The URL in the database server's environment" :
 			  target->url_of_server ? "The server's option endpoint_url" :
 			  "\"sagemaker_rt.endpoint_url\"");
+	if (given != NULL && (target->use_fips || target->use_dualstack))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("FIPS and dual-stack hosts cannot be asked for beside a URL"),
+				 errdetail("The URL is \"%s\".", url)));
 	target->base_url = MemoryContextStrdup(target->context, url);
 	(void) smrt_url_parse(smrt_span(target->base_url), &target->url, &error);
 }
@@ -127,6 +127,7 @@ instance_region(void)
 	return known;
 }
 
+/* A URL that is none may have a password in it, so nothing of it is shown. */
 static void
 check_url(const SmrtTarget *target, const char *text, const char *given_by)
 {

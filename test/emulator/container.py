@@ -36,6 +36,10 @@ class Container(StandIn):
                            "Expiration": iso_time(issued.expires_at)})
 
     def fault_reply(self, fault):
+        # As these services tell of a failure of theirs inside an answer.
+        if fault["status"] == 200:
+            return _json(200, {"Code": fault.get("code", "Failed"),
+                               "Message": fault.get("message", "")})
         return _json(fault["status"], {"code": fault.get("code", "InternalServerError"),
                                        "message": fault.get("message", "")})
 

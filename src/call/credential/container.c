@@ -69,7 +69,7 @@ smrt_provide_container(const SmrtTarget *target, SmrtCredential *credential,
 		return SMRT_PROVISION_FAILED;
 	}
 	return smrt_credential_from_json(fetched.body, "container credentials",
-									 credential, why);
+									 headers[1].value, credential, why);
 }
 
 /* The file's comes before the variable's; absent when there is neither. */

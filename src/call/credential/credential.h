@@ -52,9 +52,11 @@ extern SmrtProvision smrt_provide_imds(const SmrtTarget *target,
 
 /*
  * Reads the JSON that container and instance services give; what names the
- * service.  GIVEN or FAILED.
+ * service, token is what it was asked with, which is not to be repeated.  GIVEN
+ * or FAILED.
  */
 extern SmrtProvision smrt_credential_from_json(SmrtSpan json, const char *what,
+											   SmrtSpan token,
 											   SmrtCredential *credential,
 											   StringInfo why);
 

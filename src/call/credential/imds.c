@@ -59,7 +59,8 @@ smrt_provide_imds(const SmrtTarget *target, SmrtCredential *credential,
 			appendStringInfoString(why, "it has no keys for the instance's IAM role");
 		return SMRT_PROVISION_FAILED;
 	}
-	return smrt_credential_from_json(json, "instance metadata", credential, why);
+	return smrt_credential_from_json(json, "instance metadata", token,
+									 credential, why);
 }
 
 SmrtSpan

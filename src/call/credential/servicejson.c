@@ -10,8 +10,11 @@
 #include "pg/json.h"
 #include "pg/report.h"
 
+static void refusal(SmrtSpan code, SmrtSpan message, const char *what,
+					SmrtSpan token, StringInfo why);
+
 SmrtProvision
-smrt_credential_from_json(SmrtSpan json, const char *what,
+smrt_credential_from_json(SmrtSpan json, const char *what, SmrtSpan token,
 						  SmrtCredential *credential, StringInfo why)
 {
 	enum
@@ -32,9 +35,8 @@ smrt_credential_from_json(SmrtSpan json, const char *what,
 	}
 	if (members[CODE].value != NULL && strcmp(members[CODE].value, "Success") != 0)
 	{
-		appendStringInfo(why, "%s answered %s: %s", what,
-						 smrt_report_text(smrt_span(members[CODE].value), 100),
-						 smrt_report_text(smrt_span(members[MESSAGE].value), 500));
+		refusal(smrt_span(members[CODE].value),
+				smrt_span(members[MESSAGE].value), what, token, why);
 		return SMRT_PROVISION_FAILED;
 	}
 	if (members[ID].value == NULL || members[SECRET].value == NULL)
@@ -59,4 +61,21 @@ smrt_credential_from_json(SmrtSpan json, const char *what,
 	credential->source = what;
 	smrt_cleanse((char *) json.data, json.len);
 	return SMRT_PROVISION_GIVEN;
+}
+
+/* The token may be repeated with the scheme before it ("Bearer x"), or without. */
+static void
+refusal(SmrtSpan code, SmrtSpan message, const char *what, SmrtSpan token,
+		StringInfo why)
+{
+	SmrtFault	fault = {.code = code,.text = message};
+	SmrtSpan	scheme = smrt_span_up_to(token, ' ');
+	SmrtKeys	secrets = {.session_token = token};
+
+	if (scheme.len < token.len)
+		secrets.secret_access_key = smrt_span_after(token, scheme.len + 1);
+	smrt_report_blot(&fault, &secrets);
+	appendStringInfo(why, "%s answered %s: %s", what,
+					 smrt_report_text(fault.code, 100),
+					 smrt_report_text(fault.text, 500));
 }

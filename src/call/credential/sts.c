@@ -28,7 +28,7 @@
 #define PAUSE_MS 200
 
 static SmrtProvision ask(const SmrtTarget *target, SmrtBuf *form,
-						 const SmrtKeys *sign_with, SmrtCredential *credential,
+						 const SmrtKeys *secrets, SmrtCredential *credential,
 						 StringInfo why);
 static void begin_form(SmrtBuf *form, const char *action, const SmrtRole *role);
 static void add_field(SmrtBuf *form, const char *name, SmrtSpan value);
@@ -67,17 +67,19 @@ smrt_sts_web_identity(const SmrtTarget *target, const SmrtRole *role,
 					  StringInfo why)
 {
 	SmrtSpan	token = smrt_surroundings_token(token_file, why);
+	SmrtKeys	secrets = {.session_token = token};
 	SmrtBuf		form;
 
 	if (smrt_span_absent(token))
 		return SMRT_PROVISION_FAILED;
 	begin_form(&form, "AssumeRoleWithWebIdentity", role);
 	add_field(&form, "WebIdentityToken", token);
-	return ask(target, &form, NULL, credential, why);
+	return ask(target, &form, &secrets, credential, why);
 }
 
+/* Secrets with an access key id sign the form; others are in it. */
 static SmrtProvision
-ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *sign_with,
+ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *secrets,
 	SmrtCredential *credential, StringInfo why)
 {
 	SmrtHeader	headers[6];
@@ -98,8 +100,8 @@ ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *sign_with,
 	headers[n++] = HEADER("Content-Type",
 						  smrt_span("application/x-www-form-urlencoded; charset=utf-8"));
 	headers[n++] = HEADER("Host", url.authority);
-	if (sign_with != NULL)
-		n = sign(target, &url, smrt_buf_span(form), sign_with, headers, n);
+	if (!smrt_span_absent(secrets->access_key_id))
+		n = sign(target, &url, smrt_buf_span(form), secrets, headers, n);
 	fetch.spec.url = psprintf("%s/", text);
 	fetch.spec.headers = headers;
 	fetch.spec.n_headers = n;
@@ -114,7 +116,7 @@ ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *sign_with,
 	if (!smrt_fetch(&fetch, &fetched, why))
 		return SMRT_PROVISION_FAILED;
 	if (fetched.status != 200)
-		return refusal(&fetched, sign_with, why);
+		return refusal(&fetched, secrets, why);
 	return read_answer(&fetched, credential, why);
 }
 
@@ -152,18 +154,16 @@ find_url(const SmrtTarget *target, SmrtUrl *url, StringInfo why)
 
 	if (given == NULL)
 		given = ambient_url(target);
-	if (given != NULL && (target->use_fips || target->use_dualstack))
-	{
-		appendStringInfo(why, "FIPS and dual-stack hosts cannot be asked for beside the URL \"%s\"",
-						 given);
-		return NULL;
-	}
 	text = given ? pstrdup(given) :
 		smrt_location_url(target, SMRT_SERVICE_STS);
 	for (size_t len = strlen(text); len > 0 && text[len - 1] == '/'; len--)
 		text[len - 1] = '\0';
+	/* Shown only once it is known to have no user name and password. */
 	if (!smrt_url_parse(smrt_span(text), url, &error))
 		appendStringInfo(why, "the URL of STS cannot be used: %s", error.text);
+	else if (given != NULL && (target->use_fips || target->use_dualstack))
+		appendStringInfo(why, "FIPS and dual-stack hosts cannot be asked for beside the URL \"%s\"",
+						 text);
 	else if (!url->tls && !target->allow_http && !smrt_url_loopback(url))
 		appendStringInfo(why, "the URL of STS, \"%s\", is not https", text);
 	else
@@ -240,7 +240,10 @@ read_answer(const SmrtFetched *fetched, SmrtCredential *credential,
 	return SMRT_PROVISION_GIVEN;
 }
 
-/* A refused signature repeats what was signed, the session token in it. */
+/*
+ * A refused signature repeats what was signed, the session token in it; a
+ * refused web identity may repeat its token.
+ */
 static SmrtProvision
 refusal(const SmrtFetched *fetched, const SmrtKeys *secrets, StringInfo why)
 {
@@ -249,8 +252,7 @@ refusal(const SmrtFetched *fetched, const SmrtKeys *secrets, StringInfo why)
 		.text = smrt_xml_text(fetched->body, "Message"),
 	};
 
-	if (secrets != NULL)
-		smrt_report_blot(&fault, secrets);
+	smrt_report_blot(&fault, secrets);
 	appendStringInfo(why, "STS answered %d: %s: %s", fetched->status,
 					 smrt_report_text(fault.code, 100),
 					 smrt_report_text(fault.text, 500));
