@@ -119,32 +119,48 @@ smrt_callsite_find_in_arguments(Node *node, const SmrtCallScope *scope)
 static bool
 find_arguments(Node *node, Finder *finder)
 {
-	List	   *arguments;
-	Expr	   *filter;
+	List	  **arguments;
+	Expr	  **filter;
 
 	if (node == NULL)
 		return false;
-	if (IsA(node, Aggref))
-	{
-		arguments = ((Aggref *) node)->args;
-		filter = ((Aggref *) node)->aggfilter;
-	}
-	else if (IsA(node, WindowFunc))
-	{
-		arguments = ((WindowFunc *) node)->args;
-		filter = ((WindowFunc *) node)->aggfilter;
-	}
-	else
+	if (!smrt_callsite_takes_rows(node, &arguments, &filter))
 		return expression_tree_walker(node, find_arguments, finder);
-
-	if (IsA(node, WindowFunc) && !((WindowFunc *) node)->winagg &&
-		!is_plain_call(arguments, finder->language))
-		return false;
-	if (filter != NULL)
-		finder->guard = list_make1(filter);
-	(void) find_calls((Node *) arguments, finder);
+	if (filter != NULL && *filter != NULL)
+	{
+		(void) find_calls((Node *) *filter, finder);
+		finder->guard = list_make1(*filter);
+	}
+	if (!IsA(node, WindowFunc) || ((WindowFunc *) node)->winagg ||
+		is_plain_call(*arguments, finder->language))
+		(void) find_calls((Node *) *arguments, finder);
 	finder->guard = NIL;
 	return false;
+}
+
+bool
+smrt_callsite_takes_rows(Node *node, List ***arguments, Expr ***filter)
+{
+	*filter = NULL;
+	switch (nodeTag(node))
+	{
+		case T_Aggref:
+			*arguments = &((Aggref *) node)->args;
+			*filter = &((Aggref *) node)->aggfilter;
+			return true;
+		case T_WindowFunc:
+			*arguments = &((WindowFunc *) node)->args;
+			*filter = &((WindowFunc *) node)->aggfilter;
+			return true;
+		case T_FuncExpr:
+			*arguments = &((FuncExpr *) node)->args;
+			return ((FuncExpr *) node)->funcretset;
+		case T_OpExpr:
+			*arguments = &((OpExpr *) node)->args;
+			return ((OpExpr *) node)->opretset;
+		default:
+			return false;
+	}
 }
 
 /* Whether the first argument is a call of columns and constants, and the only one. */
@@ -476,6 +492,10 @@ smrt_callsite_leaf(Node *node)
 		case T_GroupingFunc:
 		case T_WindowFunc:
 			return true;
+		case T_FuncExpr:
+			return ((FuncExpr *) node)->funcretset;
+		case T_OpExpr:
+			return ((OpExpr *) node)->opretset;
 		default:
 			return false;
 	}

@@ -34,11 +34,18 @@ extern SmrtCallScope smrt_callsite_scope(Query *query, Oid language);
 
 /*
  * The calls of model functions in an expression or target list, or only those in
- * the arguments of aggregates and window functions in it.
+ * what its aggregates, window functions and set-returning functions take in.
  */
 extern List *smrt_callsite_find(Node *node, const SmrtCallScope *scope);
 extern List *smrt_callsite_find_in_arguments(Node *node,
 											 const SmrtCallScope *scope);
+
+/*
+ * Whether node is one of those, and where its arguments and its FILTER (NULL: it
+ * can have none) are.
+ */
+extern bool smrt_callsite_takes_rows(Node *node, List ***arguments,
+									 Expr ***filter);
 
 /* Whether there is any, be it one that cannot become a column. */
 extern bool smrt_callsite_exists(Node *node, Oid language);
