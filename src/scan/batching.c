@@ -24,6 +24,7 @@
 #include "pg/compat.h"
 #include "pg/settings.h"
 #include "scan/batching.h"
+#include "scan/lateral.h"
 #include "scan/lift.h"
 
 #define LANGUAGE "sagemaker"
@@ -112,6 +113,7 @@ static void
 visit(Plan **node, SmrtStep *step, int limit)
 {
 	Plan	   *before = *node;
+	Plan	   *unpacked;
 	bool		is_lifted;
 	Cost		cost;
 
@@ -140,7 +142,10 @@ visit(Plan **node, SmrtStep *step, int limit)
 	}
 	cost = own_cost(*node);
 	is_lifted = smrt_lift_arguments(*node, step);
-	if (can_be_split(*node))
+	unpacked = smrt_lateral_unpack(*node, step, limit);
+	if (unpacked != NULL)
+		*node = split(unpacked, step, limit);
+	else if (can_be_split(*node))
 		*node = split(*node, step, limit);
 	if (is_lifted || *node != before)
 		step->call_cost += cost;

@@ -1,0 +1,163 @@
+/*
+ * Nested loops that only call.
+ *
+ * The function scan on the inner side gives one row for each of the outer side,
+ * so that the loop is a projection: inner columns are what the call returned, or
+ * fields of it, and its arguments are the outer columns that the loop hands down
+ * as parameters.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "scan/lateral.h"
+#include "utils/lsyscache.h"
+
+typedef struct Loop
+{
+	NestLoop   *join;
+	FunctionScan *inner;
+	FuncExpr   *call;			/* its arguments in outer columns */
+	bool		is_composite;
+	bool		understood;
+} Loop;
+
+static bool is_bare_call(const NestLoop *join, Loop *loop);
+static Node *outer_arguments(Node *node, Loop *loop);
+static Node *unpack(Node *node, Loop *loop);
+static Node *unpack_inner(Node *node, Loop *loop);
+static Node *field(const Var *var, Loop *loop);
+
+Plan *
+smrt_lateral_unpack(Plan *node, SmrtStep *step, int limit)
+{
+	SmrtRewrite rewrite = {.step = step,.same_numbers = true,.varno = INDEX_VAR};
+	NestLoop   *join = (NestLoop *) node;
+	Loop		loop = {.join = join,.understood = true};
+	List	   *target_list;
+	List	   *quals;
+	Plan	   *scan;
+
+	if (!IsA(node, NestLoop) || !is_bare_call(join, &loop))
+		return NULL;
+	loop.call = (FuncExpr *) outer_arguments((Node *) loop.call, &loop);
+	rewrite.calls = smrt_callsite_find((Node *) loop.call, &step->scope);
+	target_list = (List *) unpack((Node *) node->targetlist, &loop);
+	quals = (List *) unpack_inner((Node *) loop.inner->scan.plan.qual, &loop);
+	quals = list_concat(quals, (List *) unpack((Node *) list_concat_copy(join->join.joinqual,
+																		 node->qual),
+											   &loop));
+	if (!loop.understood || list_length(rewrite.calls) != 1 ||
+		((SmrtCallSite *) linitial(rewrite.calls))->call != loop.call)
+		return NULL;
+
+	rewrite.n_columns = list_length(node->lefttree->targetlist);
+	target_list = (List *) smrt_rewrite_replace((Node *) target_list, &rewrite);
+	quals = (List *) smrt_rewrite_replace((Node *) quals, &rewrite);
+	rewrite.varno = OUTER_VAR;
+	scan = &smrt_rewrite_scan(node->lefttree, &rewrite, target_list,
+							  smrt_rewrite_columns_of(node->lefttree),
+							  quals == NIL ? limit : 0)->scan.plan;
+	scan->qual = quals;
+	scan->initPlan = node->initPlan;
+	scan->extParam = node->extParam;
+	scan->allParam = node->allParam;
+	return scan;
+}
+
+/*
+ * With conditions of its own only in an inner join: a left join keeps the rows
+ * that they refuse.
+ */
+static bool
+is_bare_call(const NestLoop *join, Loop *loop)
+{
+	FunctionScan *inner = (FunctionScan *) join->join.plan.righttree;
+	bool		is_inner = join->join.jointype == JOIN_INNER;
+	RangeTblFunction *function;
+
+	if (!is_inner && join->join.jointype != JOIN_LEFT)
+		return false;
+	if (!IsA(inner, FunctionScan) || inner->funcordinality ||
+		list_length(inner->functions) != 1 || inner->scan.plan.initPlan != NIL)
+		return false;
+	if (!is_inner && (inner->scan.plan.qual != NIL || join->join.joinqual != NIL))
+		return false;
+	function = linitial(inner->functions);
+	if (!IsA(function->funcexpr, FuncExpr) || function->funccolnames != NIL)
+		return false;
+	loop->inner = inner;
+	loop->call = (FuncExpr *) function->funcexpr;
+	loop->is_composite = type_is_rowtype(loop->call->funcresulttype);
+	return !loop->call->funcretset &&
+		get_typtype(loop->call->funcresulttype) != TYPTYPE_DOMAIN;
+}
+
+/* Parameters that the loop sets become the outer columns that it sets them to. */
+static Node *
+outer_arguments(Node *node, Loop *loop)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		foreach(cell, loop->join->nestParams)
+		{
+			NestLoopParam *param = lfirst(cell);
+
+			if (param->paramno == ((Param *) node)->paramid)
+				return (Node *) copyObject(param->paramval);
+		}
+	return expression_tree_mutator(node, outer_arguments, loop);
+}
+
+/* The loop's own expressions: inner columns are what the inner side computes. */
+static Node *
+unpack(Node *node, Loop *loop)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) && ((Var *) node)->varno == INNER_VAR)
+	{
+		TargetEntry *entry = list_nth(loop->inner->scan.plan.targetlist,
+									  ((Var *) node)->varattno - 1);
+
+		return unpack_inner((Node *) entry->expr, loop);
+	}
+	return expression_tree_mutator(node, unpack, loop);
+}
+
+/* The inner side's expressions, in outer columns and the call. */
+static Node *
+unpack_inner(Node *node, Loop *loop)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+		return field((Var *) node, loop);
+	if (IsA(node, Param))
+		return outer_arguments(node, loop);
+	return expression_tree_mutator(node, unpack_inner, loop);
+}
+
+/* All of them have the very same call in them, which so is one. */
+static Node *
+field(const Var *var, Loop *loop)
+{
+	FieldSelect *select;
+
+	/* Of a whole row, a scan makes fields that are NULL where a call gives NULL. */
+	if (loop->is_composite ? var->varattno <= 0 : var->varattno != 1)
+		loop->understood = false;
+	if (!loop->is_composite)
+		return (Node *) loop->call;
+	select = makeNode(FieldSelect);
+	select->arg = (Expr *) loop->call;
+	select->fieldnum = var->varattno;
+	select->resulttype = var->vartype;
+	select->resulttypmod = var->vartypmod;
+	select->resultcollid = var->varcollid;
+	return (Node *) select;
+}
