@@ -73,7 +73,7 @@ CREATE FUNCTION @extschema@.sagemaker_invoke(
 	server text DEFAULT NULL,
 	options jsonb DEFAULT NULL)
 RETURNS @extschema@.sagemaker_response
-AS 'MODULE_PATHNAME', 'sagemaker_invoke_bytea'
+AS 'MODULE_PATHNAME', 'sagemaker_invoke'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, bytea, text, text, text, text, text, text, text,
@@ -97,7 +97,7 @@ CREATE FUNCTION @extschema@.sagemaker_invoke(
 	server text DEFAULT NULL,
 	options jsonb DEFAULT NULL)
 RETURNS @extschema@.sagemaker_response
-AS 'MODULE_PATHNAME', 'sagemaker_invoke_text'
+AS 'MODULE_PATHNAME', 'sagemaker_invoke'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, text, text, text, text, text, text, text, text,
@@ -121,7 +121,7 @@ CREATE FUNCTION @extschema@.sagemaker_invoke(
 	server text DEFAULT NULL,
 	options jsonb DEFAULT NULL)
 RETURNS @extschema@.sagemaker_response
-AS 'MODULE_PATHNAME', 'sagemaker_invoke_json'
+AS 'MODULE_PATHNAME', 'sagemaker_invoke'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, json, text, text, text, text, text, text, text,
@@ -145,7 +145,7 @@ CREATE FUNCTION @extschema@.sagemaker_invoke(
 	server text DEFAULT NULL,
 	options jsonb DEFAULT NULL)
 RETURNS @extschema@.sagemaker_response
-AS 'MODULE_PATHNAME', 'sagemaker_invoke_jsonb'
+AS 'MODULE_PATHNAME', 'sagemaker_invoke'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
 
 COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, jsonb, text, text, text, text, text, text, text,

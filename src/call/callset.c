@@ -389,6 +389,6 @@ finish(CallState *call)
 		blot_keys(call);
 	if (exchange->failure != SMRT_FAULT_NONE)
 		report->phase = smrt_phase_name(exchange->phase);
-	report->elapsed_ms = (exchange->finished_us - exchange->started_us) / 1000;
+	report->elapsed_us = exchange->finished_us - exchange->started_us;
 	call->finished = true;
 }

@@ -321,7 +321,7 @@ report_exchange(Check *check)
 	SmrtReport	report = {
 		.target = check->target,
 		.phase = smrt_phase_name(exchange->phase),
-		.elapsed_ms = (exchange->finished_us - exchange->started_us) / 1000,
+		.elapsed_us = exchange->finished_us - exchange->started_us,
 	};
 
 	smrt_report_fault(&check->reply.fault, &report);

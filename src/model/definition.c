@@ -76,7 +76,7 @@ static const OptionRow rows[] = {
 	{"deterministic", KIND_BOOLEAN, FIELD(deterministic)},
 	{"max_rows", KIND_NUMBER, FIELD(max_rows), 1, SMRT_MAX_MAX_ROWS, 0},
 	{"max_bytes", KIND_NUMBER, FIELD(max_bytes), 1, 100 * 1024 * 1024, GUC_UNIT_BYTE},
-	{"concurrency", KIND_NUMBER, FIELD(concurrency), 1, 256, 0},
+	{"concurrency", KIND_NUMBER, FIELD(concurrency), 1, SMRT_MAX_CONCURRENCY, 0},
 };
 
 static char *trimmed(const char *text);
@@ -94,6 +94,12 @@ static bool is_limit(const char *name);
 static void read_limit(const char *name, const char *text, SmrtModel *model);
 pg_noreturn static void not_valid(const char *name, const char *why);
 pg_noreturn static void unknown_option(const char *name);
+
+const char *
+smrt_definition_format(SmrtRowFormat format)
+{
+	return format_words[format];
+}
 
 void
 smrt_definition_read(const char *body, SmrtModel *model)

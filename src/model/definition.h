@@ -12,4 +12,7 @@
  */
 extern void smrt_definition_read(const char *body, SmrtModel *model);
 
+/* A format's word in such an object. */
+extern const char *smrt_definition_format(SmrtRowFormat format);
+
 #endif							/* SMRT_MODEL_DEFINITION_H */

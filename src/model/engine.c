@@ -343,15 +343,43 @@ wait_for_one(SmrtEngine *engine)
 	}
 }
 
+void
+smrt_engine_counts_add(SmrtEngineCounts *counts, const SmrtEngineCounts *more)
+{
+	if (more->requests > 0)
+		counts->min_time_us = counts->requests == 0 ? more->min_time_us :
+			Min(counts->min_time_us, more->min_time_us);
+	counts->max_time_us = Max(counts->max_time_us, more->max_time_us);
+	counts->time_us += more->time_us;
+	counts->rows += more->rows;
+	counts->skipped += more->skipped;
+	counts->merged += more->merged;
+	counts->requests += more->requests;
+	counts->retries += more->retries;
+	counts->rows_again += more->rows_again;
+	counts->bytes_out += more->bytes_out;
+	counts->bytes_in += more->bytes_in;
+}
+
+void
+smrt_engine_count_call(SmrtEngineCounts *counts, const SmrtCall *call)
+{
+	int64		time_us = call->report.elapsed_us;
+
+	counts->min_time_us = counts->requests == 0 ? time_us :
+		Min(counts->min_time_us, time_us);
+	counts->max_time_us = Max(counts->max_time_us, time_us);
+	counts->time_us += time_us;
+	counts->requests++;
+	counts->retries += Max(0, call->report.attempts - 1);
+	counts->bytes_in += call->reply.response.body.len;
+}
+
 static void
 settle(SmrtEngine *engine, Batch *batch)
 {
-	SmrtEngineCounts *counts = engine->counts;
-
-	counts->requests++;
-	counts->retries += Max(0, batch->call->report.attempts - 1);
-	counts->bytes_out += batch->pack.body.len;
-	counts->bytes_in += batch->call->reply.response.body.len;
+	smrt_engine_count_call(engine->counts, batch->call);
+	engine->counts->bytes_out += batch->pack.body.len;
 	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
 	{
 		MemoryContext before = MemoryContextSwitchTo(batch->context);

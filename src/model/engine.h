@@ -15,6 +15,7 @@
 #ifndef SMRT_MODEL_ENGINE_H
 #define SMRT_MODEL_ENGINE_H
 
+#include "call/callset.h"
 #include "model/answer.h"
 #include "pg/report.h"
 
@@ -45,7 +46,17 @@ typedef struct SmrtEngineCounts
 	int64		rows_again;		/* sent once more after a halving */
 	int64		bytes_out;		/* of bodies */
 	int64		bytes_in;
+	int64		time_us;		/* of the last attempts of all requests */
+	int64		min_time_us;	/* of one, when there are requests */
+	int64		max_time_us;
 } SmrtEngineCounts;
+
+extern void smrt_engine_counts_add(SmrtEngineCounts *counts,
+								   const SmrtEngineCounts *more);
+
+/* Counts a request that was answered, all but its body. */
+extern void smrt_engine_count_call(SmrtEngineCounts *counts,
+								   const SmrtCall *call);
 
 /*
  * In a memory context below the current one; deleting that drops everything.

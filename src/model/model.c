@@ -16,7 +16,6 @@
 /* Safe with every container: most take 5 or 6 MB. */
 #define DEFAULT_MAX_BYTES (5 * 1000 * 1000)
 #define DEFAULT_MAX_ROWS 100
-#define DEFAULT_CONCURRENCY 8
 
 typedef struct FormatRow
 {
@@ -115,7 +114,7 @@ set_defaults(SmrtModel *model)
 	model->deterministic = true;
 	model->max_rows = DEFAULT_MAX_ROWS;
 	model->max_bytes = DEFAULT_MAX_BYTES;
-	model->concurrency = DEFAULT_CONCURRENCY;
+	model->concurrency = smrt_settings.concurrency;
 }
 
 const char *

@@ -144,7 +144,8 @@ detail(const SmrtFault *fault, const SmrtReport *report)
 										shown(fault->log_stream_arn)));
 	if (report->phase != NULL)
 		append_sentence(&text, psprintf("It ended while %s, after " INT64_FORMAT " ms",
-										report->phase, report->elapsed_ms));
+										report->phase,
+										report->elapsed_us / 1000));
 	if (report->attempts > 0)
 		append_sentence(&text, psprintf("%d %s, " INT64_FORMAT " ms waited between them%s%s",
 										report->attempts,

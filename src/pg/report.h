@@ -38,7 +38,7 @@ typedef struct SmrtReport
 	const char *ended_by;		/* what stopped further attempts: a setting's
 								 * name, or NULL */
 	const char *phase;			/* how far a broken transfer came, or NULL */
-	int64		elapsed_ms;		/* of the last attempt */
+	int64		elapsed_us;		/* of the last attempt */
 } SmrtReport;
 
 /*

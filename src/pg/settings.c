@@ -127,6 +127,11 @@ smrt_settings_define(void)
 							 "Sends many rows of a query in one request, and many requests at once.",
 							 NULL, &smrt_settings.batch, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(PREFIX "concurrency",
+							"Most requests in flight for each call of a batched query, unless its model says otherwise.",
+							NULL, &smrt_settings.concurrency, 8, 1,
+							SMRT_MAX_CONCURRENCY, PGC_USERSET, 0, NULL, NULL,
+							NULL);
 	/* The service closes connections that were idle for 60 s. */
 	DefineCustomIntVariable(PREFIX "idle_timeout",
 							"Idle time after which a kept connection is not used again.",

@@ -30,9 +30,12 @@ typedef struct SmrtSettings
 	char	   *profile;
 	bool		allow_http;
 	bool		batch;			/* predict many rows at a time */
+	int			concurrency;	/* most requests in flight for one call */
 	int			idle_timeout;	/* s */
 	SmrtLimits	limits;
 } SmrtSettings;
+
+#define SMRT_MAX_CONCURRENCY 256
 
 extern SmrtSettings smrt_settings;
 

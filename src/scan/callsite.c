@@ -7,8 +7,7 @@
  * row nor sends it where the guard says no.
  *
  * Not found, and so left to run row by row, are calls whose arguments or guard
- * call something volatile, and functions that are SECURITY DEFINER or have a SET
- * clause.  Of a call in another's arguments or guard, only the inner one is found:
+ * call something volatile, and functions that have a SET clause.  Of a call in another's arguments or guard, only the inner one is found:
  * once that is a column, the other can be.
  */
 #include "postgres.h"
@@ -30,7 +29,8 @@ typedef enum CallKind
 	CALL_OF_OTHER,				/* no model's */
 	CALL_OF_MODEL,				/* a function of language sagemaker */
 	CALL_OF_PREDICT,			/* sagemaker_predict(endpoint, ...) */
-	CALL_OF_AURORA				/* invoke_endpoint(endpoint, max_rows, ...) */
+	CALL_OF_AURORA,				/* invoke_endpoint(endpoint, max_rows, ...) */
+	CALL_OF_INVOKE				/* sagemaker_invoke(...) */
 } CallKind;
 
 typedef struct Finder
@@ -316,6 +316,7 @@ add_call(FuncExpr *call, Finder *finder)
 	site->arguments = call->args;
 	site->guard = finder->guard;
 	site->copied = list_member_int(finder->copied, call->location);
+	site->is_invoke = kind == CALL_OF_INVOKE;
 	if (!can_be_column(call, finder->guard) ||
 		!read_undeclared(site, kind))
 		return false;
@@ -374,6 +375,8 @@ smrt_callsite_number(List *calls, FuncExpr *call)
 static bool
 is_deterministic(const SmrtCallSite *site)
 {
+	if (site->is_invoke)
+		return false;
 	return site->endpoint != NULL ||
 		smrt_model_read(site->call->funcid)->deterministic;
 }
@@ -421,30 +424,38 @@ is_ours(HeapTuple tuple)
 static CallKind
 kind_by_symbol(HeapTuple tuple)
 {
+	static const struct
+	{
+		const char *name;
+		CallKind	kind;
+	}			symbols[] = {
+		{"sagemaker_predict", CALL_OF_PREDICT},
+		{"sagemaker_aurora_invoke_endpoint", CALL_OF_AURORA},
+		{"sagemaker_invoke", CALL_OF_INVOKE},
+	};
 	bool		is_null;
 	char	   *symbol = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
 															 Anum_pg_proc_prosrc,
 															 &is_null));
 
-	if (strcmp(symbol, "sagemaker_predict") == 0)
-		return CALL_OF_PREDICT;
-	return strcmp(symbol, "sagemaker_aurora_invoke_endpoint") == 0 ?
-		CALL_OF_AURORA : CALL_OF_OTHER;
+	for (int i = 0; i < lengthof(symbols); i++)
+		if (strcmp(symbol, symbols[i].name) == 0)
+			return symbols[i].kind;
+	return CALL_OF_OTHER;
 }
 
 static bool
 can_be_column(FuncExpr *call, List *guard)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
-	bool		changes_identity;
+	bool		has_settings;
 
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	changes_identity = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef ||
-		!heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
+	has_settings = !heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
 	ReleaseSysCache(tuple);
 	/* Models are volatile, so this finds nested calls too. */
-	return !changes_identity && !call->funcretset &&
+	return !has_settings && !call->funcretset &&
 		!contain_volatile_functions((Node *) call->args) &&
 		!contain_volatile_functions((Node *) guard) &&
 	/* Asked twice, a subquery may answer twice: who knows what it calls. */

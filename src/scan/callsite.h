@@ -13,6 +13,7 @@ typedef struct SmrtCallSite
 	List	   *arguments;		/* those that make the row */
 	const char *endpoint;		/* of a call without a declared model, or NULL */
 	int			max_rows;		/* of such a call; 0: the default */
+	bool		is_invoke;		/* sagemaker_invoke(): there is no model */
 	bool		copied;			/* the statement has it several times at one
 								 * place */
 	List	   *guard;			/* of Expr, all true for rows that get there; NIL:

@@ -1,7 +1,7 @@
 /*
  * The node.  It pulls rows from its child ahead of what it has to give, keeps
- * each as a minimal tuple, writes the arguments of each call into that call's
- * engine, and hands the rows out in order with the predictions as columns.
+ * each as a minimal tuple, gives its values to the lane of each call, and hands the
+ * rows out in order with the predictions as columns.
  *
  * It has a loop, a qual and a projection of its own: ExecScan() would trust our
  * recheck under EvalPlanQual, where only the child knows the tuple.
@@ -12,56 +12,47 @@
  */
 #include "postgres.h"
 
-#include "catalog/objectaccess.h"
-#include "catalog/pg_proc.h"
+#include "access/parallel.h"
 #include "catalog/pg_type.h"
-#include "commands/explain.h"
 #include "executor/executor.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
-#include "model/predict.h"
-#include "model/row.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "pg/compat.h"
+#include "scan/lane.h"
 #include "scan/predictscan.h"
-#include "utils/acl.h"
-#include "utils/lsyscache.h"
+#include "storage/dsm.h"
 #include "utils/memutils.h"
 
 /* Rows taken in before the first is given out. */
 #define FIRST_WINDOW 16
 
-/* One call of a model function, for every row. */
-typedef struct Call
+/* In memory that outlives the workers: EXPLAIN comes after their end. */
+typedef struct Shared
 {
-	const SmrtModel *model;
-	ExprState  *guard;			/* NULL: every row is predicted */
-	List	   *arguments;		/* of ExprState, over the child's slot */
-	Datum	   *values;
-	bool	   *nulls;
-	SmrtEngine *engine;			/* NULL: not begun in this scan */
-	SmrtEngineCounts counts;	/* of all scans */
-	FmgrInfo	function;		/* for track_functions */
-} Call;
+	int			n_workers;
+	SmrtEngineCounts counts[FLEXIBLE_ARRAY_MEMBER]; /* a worker's lanes, the
+													 * next one's, ... */
+} Shared;
 
 typedef struct PredictScan
 {
 	CustomScanState css;
 	int			n_child_columns;
-	int			n_calls;
-	Call	   *calls;
+	int			n_lanes;
+	SmrtLane  **lanes;			/* a call each */
 	TupleTableSlot *row;		/* the child's row that is given out */
 	MemoryContext scan_context; /* engines and queue: reset by a rescan */
-	MemoryContext row_context;	/* arguments of one row, while written */
 	Oid			role;			/* for which rows are sent */
 	dlist_head	queue;
 	int			n_queued;
 	int64		n_taken;		/* rows taken in since the scan began */
 	int			full_window;	/* most rows to hold */
 	int			limit;			/* rows that are wanted; 0: all */
+	bool		prepared;		/* a row has come */
 	bool		exhausted;		/* the child has no more */
+	dsm_segment *segment;		/* of a parallel query's leader, or NULL */
+	Shared	   *shared;			/* what workers have sent; NULL: no workers */
 } PredictScan;
 
 typedef struct QueueEntry
@@ -72,21 +63,23 @@ typedef struct QueueEntry
 
 static Node *create_state(CustomScan *scan);
 static void begin(CustomScanState *node, EState *estate, int eflags);
-static void read_models(PredictScan *scan);
-static const SmrtModel *read_model(List *model, List *arguments);
-static void check_execute(Oid function);
+static void prepare(PredictScan *scan);
 static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
 static int64 rows_to_hold(const PredictScan *scan);
 static bool any_is_full(const PredictScan *scan);
 static void take_in(PredictScan *scan, TupleTableSlot *slot);
-static bool write_row(Call *call, ExprContext *econtext, SmrtBuf *body);
 static void give_out(PredictScan *scan);
-static Datum predict(Call *call, bool *is_null);
 static void end(CustomScanState *node);
 static void rescan(CustomScanState *node);
 static void reset(PredictScan *scan);
-static void explain_counts(const SmrtEngineCounts *counts, ExplainState *es);
+static Size estimate_shared(CustomScanState *node, ParallelContext *parallel);
+static void create_shared(CustomScanState *node, ParallelContext *parallel,
+						  void *place);
+static void keep_shared(CustomScanState *node, ParallelContext *parallel,
+						void *place);
+static void attach_shared(CustomScanState *node, shm_toc *toc, void *place);
+static void shut_down(CustomScanState *node);
 static void explain(CustomScanState *node, List *ancestors, ExplainState *es);
 
 static const CustomScanMethods scan_methods = {
@@ -100,6 +93,11 @@ static const CustomExecMethods exec_methods = {
 	.ExecCustomScan = exec,
 	.EndCustomScan = end,
 	.ReScanCustomScan = rescan,
+	.EstimateDSMCustomScan = estimate_shared,
+	.InitializeDSMCustomScan = create_shared,
+	.ReInitializeDSMCustomScan = keep_shared,
+	.InitializeWorkerCustomScan = attach_shared,
+	.ShutdownCustomScan = shut_down,
 	.ExplainCustomScan = explain,
 };
 
@@ -156,33 +154,18 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	outerPlanState(node) = child;
 	scan->n_child_columns = intVal(list_nth(plan->custom_private,
 											SMRT_SCAN_N_CHILD_COLUMNS));
-	scan->n_calls = list_length(models);
-	scan->calls = palloc0(scan->n_calls * sizeof(Call));
+	scan->n_lanes = list_length(models);
+	scan->lanes = palloc(scan->n_lanes * sizeof(SmrtLane *));
 	scan->row = ExecInitExtraTupleSlot(estate, ExecGetResultType(child),
 									   &TTSOpsMinimalTuple);
 	scan->scan_context = AllocSetContextCreate(estate->es_query_cxt,
 											   "sagemaker_rt scan",
 											   ALLOCSET_DEFAULT_SIZES);
-	scan->row_context = AllocSetContextCreate(estate->es_query_cxt,
-											  "sagemaker_rt row",
-											  ALLOCSET_DEFAULT_SIZES);
 	foreach(cell, models)
-	{
-		Call	   *call = &scan->calls[foreach_current_index(cell)];
-		Oid			function = DatumGetObjectId(linitial_node(Const, lfirst(cell))->constvalue);
-		List	   *expressions;
-
-		/* The call is a column now, so the executor does not check it. */
-		check_execute(function);
-		fmgr_info(function, &call->function);
-		expressions = list_nth(plan->custom_exprs, foreach_current_index(cell));
-		if (linitial(expressions) != NULL)
-			call->guard = ExecInitExpr(linitial(expressions), &node->ss.ps);
-		call->arguments = ExecInitExprList(list_copy_tail(expressions, 1),
-										   &node->ss.ps);
-		call->values = palloc(list_length(expressions) * sizeof(Datum));
-		call->nulls = palloc(list_length(expressions) * sizeof(bool));
-	}
+		scan->lanes[foreach_current_index(cell)] =
+			smrt_lane_create(lfirst(cell),
+							 list_nth(plan->custom_exprs, foreach_current_index(cell)),
+							 &node->ss.ps);
 	scan->limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
 	/* Until the models say more. */
 	scan->full_window = INT_MAX;
@@ -191,63 +174,28 @@ begin(CustomScanState *node, EState *estate, int eflags)
 }
 
 List *
-smrt_predictscan_model(Oid function, const char *endpoint, int max_rows)
+smrt_predictscan_model(const SmrtCallSite *site)
 {
-	return list_make3(makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
-								ObjectIdGetDatum(function), false, true),
-					  makeString(pstrdup(endpoint ? endpoint : "")),
-					  makeInteger(max_rows));
+	return list_make4(makeConst(OIDOID, -1, InvalidOid, sizeof(Oid),
+								ObjectIdGetDatum(site->call->funcid), false, true),
+					  makeString(pstrdup(site->endpoint ? site->endpoint : "")),
+					  makeInteger(site->max_rows),
+					  makeInteger(site->is_invoke));
 }
 
-/*
- * When the first row comes: a definition that is not valid stops no statement
- * that predicts nothing, as it does not where calls are made row by row.
- */
+/* When the first row comes. */
 static void
-read_models(PredictScan *scan)
+prepare(PredictScan *scan)
 {
-	CustomScan *plan = (CustomScan *) scan->css.ss.ps.plan;
-	List	   *models = list_nth(plan->custom_private, SMRT_SCAN_MODELS);
-	MemoryContext before = MemoryContextSwitchTo(scan->css.ss.ps.state->es_query_cxt);
-	int			full_window = 0;
+	int			window = 0;
 
-	for (int i = 0; i < scan->n_calls; i++)
+	for (int i = 0; i < scan->n_lanes; i++)
 	{
-		List	   *expressions = list_nth(plan->custom_exprs, i);
-		const SmrtModel *model = read_model(list_nth(models, i),
-											list_copy_tail(expressions, 1));
-
-		full_window = Max(full_window, model->concurrency * model->max_rows);
-		scan->calls[i].model = model;
+		smrt_lane_prepare(scan->lanes[i]);
+		window = Max(window, smrt_lane_window(scan->lanes[i]));
 	}
-	scan->full_window = Min(scan->full_window, full_window);
-	MemoryContextSwitchTo(before);
-}
-
-static const SmrtModel *
-read_model(List *model, List *arguments)
-{
-	Oid			function = DatumGetObjectId(((Const *) linitial(model))->constvalue);
-	const char *endpoint = strVal(lsecond(model));
-	Oid		   *types = palloc(list_length(arguments) * sizeof(Oid));
-	ListCell   *cell;
-
-	if (endpoint[0] == '\0')
-		return smrt_model_read(function);
-	foreach(cell, arguments)
-		types[foreach_current_index(cell)] = exprType(lfirst(cell));
-	return smrt_model_undeclared(endpoint, intVal(lthird(model)),
-								 list_length(arguments), types);
-}
-
-static void
-check_execute(Oid function)
-{
-	AclResult	result = smrt_function_aclcheck(function, GetUserId());
-
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
-	InvokeFunctionExecuteHook(function);
+	scan->full_window = window;
+	scan->prepared = true;
 }
 
 static TupleTableSlot *
@@ -295,8 +243,8 @@ read_ahead(PredictScan *scan)
 			scan->exhausted = true;
 		else
 		{
-			if (scan->calls[0].model == NULL)
-				read_models(scan);
+			if (!scan->prepared)
+				prepare(scan);
 			take_in(scan, slot);
 		}
 		filled = true;
@@ -304,9 +252,8 @@ read_ahead(PredictScan *scan)
 	if (!filled)
 		return;
 	if (scan->exhausted || is_first_rows)
-		for (int i = 0; i < scan->n_calls; i++)
-			if (scan->calls[i].engine != NULL)
-				smrt_engine_finish(scan->calls[i].engine);
+		for (int i = 0; i < scan->n_lanes; i++)
+			smrt_lane_finish(scan->lanes[i]);
 }
 
 /*
@@ -334,9 +281,8 @@ rows_to_hold(const PredictScan *scan)
 static bool
 any_is_full(const PredictScan *scan)
 {
-	for (int i = 0; i < scan->n_calls; i++)
-		if (scan->calls[i].engine != NULL &&
-			smrt_engine_is_full(scan->calls[i].engine))
+	for (int i = 0; i < scan->n_lanes; i++)
+		if (smrt_lane_is_full(scan->lanes[i]))
 			return true;
 	return false;
 }
@@ -355,50 +301,12 @@ take_in(PredictScan *scan, TupleTableSlot *slot)
 	econtext->ecxt_outertuple = slot;
 	/* A cursor may be read on by another role. */
 	if (scan->role != GetUserId())
-		for (int i = 0; i < scan->n_calls; i++)
-			if (scan->calls[i].engine != NULL)
-				smrt_engine_change_role(scan->calls[i].engine);
+		for (int i = 0; i < scan->n_lanes; i++)
+			smrt_lane_change_role(scan->lanes[i]);
 	scan->role = GetUserId();
-	for (int i = 0; i < scan->n_calls; i++)
-	{
-		Call	   *call = &scan->calls[i];
-		SmrtBuf    *body;
-		bool		sent;
-
-		if (call->engine == NULL)
-			call->engine = smrt_engine_create(call->model, &call->counts);
-		body = smrt_engine_begin_row(call->engine);
-		MemoryContextSwitchTo(scan->row_context);
-		sent = write_row(call, econtext, body);
-		MemoryContextSwitchTo(scan->scan_context);
-		smrt_engine_end_row(call->engine, !sent);
-		MemoryContextReset(scan->row_context);
-	}
+	for (int i = 0; i < scan->n_lanes; i++)
+		smrt_lane_take(scan->lanes[i], econtext);
 	MemoryContextSwitchTo(before);
-}
-
-/* False when the row is not to be predicted. */
-static bool
-write_row(Call *call, ExprContext *econtext, SmrtBuf *body)
-{
-	ListCell   *cell;
-	Datum		reached;
-	bool		is_null;
-
-	if (call->guard != NULL)
-	{
-		reached = ExecEvalExpr(call->guard, econtext, &is_null);
-		if (is_null || !DatumGetBool(reached))
-			return false;
-	}
-	foreach(cell, call->arguments)
-	{
-		int			i = foreach_current_index(cell);
-
-		call->values[i] = ExecEvalExpr((ExprState *) lfirst(cell), econtext,
-									   &call->nulls[i]);
-	}
-	return smrt_row_write(call->model, call->values, call->nulls, body);
 }
 
 /* The oldest row becomes the scan tuple: the child's columns, then the calls'. */
@@ -421,39 +329,15 @@ give_out(PredictScan *scan)
 		slot->tts_values[i] = scan->row->tts_values[i];
 		slot->tts_isnull[i] = scan->row->tts_isnull[i];
 	}
-	for (int i = 0; i < scan->n_calls; i++)
+	for (int i = 0; i < scan->n_lanes; i++)
 	{
 		int			column = scan->n_child_columns + i;
 
-		slot->tts_values[column] = predict(&scan->calls[i],
-										   &slot->tts_isnull[column]);
+		slot->tts_values[column] = smrt_lane_give(scan->lanes[i],
+												  &slot->tts_isnull[column]);
 	}
 	ExecStoreVirtualTuple(slot);
 	MemoryContextSwitchTo(before);
-}
-
-/* The call's value in the row that is given out, counted as the call that it was. */
-static Datum
-predict(Call *call, bool *is_null)
-{
-	LOCAL_FCINFO(fcinfo, 0);
-	PgStat_FunctionCallUsage usage;
-	SmrtOutcome outcome;
-	Datum		result;
-
-	InitFunctionCallInfoData(*fcinfo, &call->function, 0, InvalidOid, NULL, NULL);
-	if (!smrt_engine_next(call->engine, true, &outcome))
-	{
-		smrt_engine_finish(call->engine);
-		if (!smrt_engine_next(call->engine, true, &outcome))
-			elog(ERROR, "a row got no outcome");
-	}
-	if (outcome.skipped)
-		return smrt_predict_datum(call->model, &outcome, is_null);
-	pgstat_init_function_usage(fcinfo, &usage);
-	result = smrt_predict_datum(call->model, &outcome, is_null);
-	pgstat_end_function_usage(&usage, true);
-	return result;
 }
 
 static void
@@ -463,7 +347,6 @@ end(CustomScanState *node)
 
 	ExecClearTuple(scan->row);	/* its tuple lies in the scan's context */
 	MemoryContextDelete(scan->scan_context);
-	MemoryContextDelete(scan->row_context);
 	ExecEndNode(outerPlanState(node));
 }
 
@@ -480,12 +363,74 @@ reset(PredictScan *scan)
 {
 	ExecClearTuple(scan->row);	/* its tuple lies in the scan's context */
 	MemoryContextReset(scan->scan_context);
-	for (int i = 0; i < scan->n_calls; i++)
-		scan->calls[i].engine = NULL;
+	for (int i = 0; i < scan->n_lanes; i++)
+		smrt_lane_reset(scan->lanes[i]);
 	dlist_init(&scan->queue);
 	scan->n_queued = 0;
 	scan->exhausted = false;
 	scan->n_taken = 0;
+}
+
+/*
+ * Parallel query.  Each worker notes in its shutdown what it has sent.
+ */
+
+static Size
+estimate_shared(CustomScanState *node, ParallelContext *parallel)
+{
+	return sizeof(dsm_handle);
+}
+
+static void
+create_shared(CustomScanState *node, ParallelContext *parallel, void *place)
+{
+	PredictScan *scan = (PredictScan *) node;
+	Size		size = offsetof(Shared, counts) +
+		parallel->nworkers * scan->n_lanes * sizeof(SmrtEngineCounts);
+
+	*(dsm_handle *) place = DSM_HANDLE_INVALID;
+	if (node->ss.ps.instrument == NULL)
+		return;
+	scan->segment = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	if (scan->segment == NULL)
+		return;
+	scan->shared = dsm_segment_address(scan->segment);
+	memset(scan->shared, 0, size);
+	scan->shared->n_workers = parallel->nworkers;
+	*(dsm_handle *) place = dsm_segment_handle(scan->segment);
+}
+
+/* Counts are of all scans. */
+static void
+keep_shared(CustomScanState *node, ParallelContext *parallel, void *place)
+{
+}
+
+static void
+attach_shared(CustomScanState *node, shm_toc *toc, void *place)
+{
+	PredictScan *scan = (PredictScan *) node;
+	dsm_handle	handle = *(dsm_handle *) place;
+
+	if (handle == DSM_HANDLE_INVALID)
+		return;
+	scan->segment = dsm_attach(handle);
+	if (scan->segment != NULL)
+		scan->shared = dsm_segment_address(scan->segment);
+}
+
+static void
+shut_down(CustomScanState *node)
+{
+	PredictScan *scan = (PredictScan *) node;
+
+	if (!IsParallelWorker() || scan->shared == NULL)
+		return;
+	for (int i = 0; i < scan->n_lanes; i++)
+		smrt_engine_counts_add(&scan->shared->counts[ParallelWorkerNumber * scan->n_lanes + i],
+							   smrt_lane_counts(scan->lanes[i]));
+	dsm_detach(scan->segment);
+	scan->shared = NULL;
 }
 
 static void
@@ -493,47 +438,15 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	PredictScan *scan = (PredictScan *) node;
 
-	if (scan->calls[0].model == NULL)
-		read_models(scan);
 	ExplainOpenGroup("Models", "Models", false, es);
-	for (int i = 0; i < scan->n_calls; i++)
+	for (int i = 0; i < scan->n_lanes; i++)
 	{
-		const SmrtModel *model = scan->calls[i].model;
+		SmrtEngineCounts counts = *smrt_lane_counts(scan->lanes[i]);
 
-		ExplainOpenGroup("Model", NULL, true, es);
-		ExplainPropertyText("Model", model->name, es);
-		ExplainPropertyText("Endpoint", model->endpoint, es);
-		ExplainPropertyInteger("Rows per Request", NULL, model->max_rows, es);
-		ExplainPropertyInteger("Requests in Flight", NULL, model->concurrency,
-							   es);
-		if (es->analyze)
-			explain_counts(&scan->calls[i].counts, es);
-		ExplainCloseGroup("Model", NULL, true, es);
+		for (int w = 0; scan->shared != NULL && w < scan->shared->n_workers; w++)
+			smrt_engine_counts_add(&counts,
+								   &scan->shared->counts[w * scan->n_lanes + i]);
+		smrt_lane_explain(scan->lanes[i], &counts, es);
 	}
 	ExplainCloseGroup("Models", "Models", false, es);
-}
-
-/* Of this process: what parallel workers did is in none of it. */
-static void
-explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
-{
-	const struct
-	{
-		const char *label;
-		const char *unit;
-		int64		value;
-	}			properties[] = {
-		{"Rows Sent", NULL, counts->rows},
-		{"Rows Not Sent", NULL, counts->skipped},
-		{"Rows Merged", NULL, counts->merged},
-		{"Rows Sent Again", NULL, counts->rows_again},
-		{"Requests", NULL, counts->requests},
-		{"Retries", NULL, counts->retries},
-		{"Bytes Sent", "bytes", counts->bytes_out},
-		{"Bytes Received", "bytes", counts->bytes_in},
-	};
-
-	for (int i = 0; i < lengthof(properties); i++)
-		ExplainPropertyInteger(properties[i].label, properties[i].unit,
-							   properties[i].value, es);
 }

@@ -5,6 +5,7 @@
 #define SMRT_SCAN_PREDICTSCAN_H
 
 #include "nodes/plannodes.h"
+#include "scan/callsite.h"
 
 /* What custom_private holds. */
 typedef enum SmrtScanPrivate
@@ -19,11 +20,18 @@ typedef enum SmrtScanPrivate
 extern void smrt_predictscan_register(void);
 
 /*
- * Which model a call is of: a model function, or else an endpoint, with a limit
- * of rows in a request (0: the default).  The function is whose EXECUTE counts.
+ * What a call is of: a list of the function, whose EXECUTE counts, and what
+ * smrt_callsite_find() found out about it.
  */
-extern List *smrt_predictscan_model(Oid function, const char *endpoint,
-									int max_rows);
+typedef enum SmrtScanModel
+{
+	SMRT_MODEL_FUNCTION,		/* Const of type oid */
+	SMRT_MODEL_ENDPOINT,		/* String; "": the function is declared */
+	SMRT_MODEL_MAX_ROWS,		/* Integer; 0: the default */
+	SMRT_MODEL_IS_INVOKE		/* Integer */
+} SmrtScanModel;
+
+extern List *smrt_predictscan_model(const SmrtCallSite *site);
 
 /*
  * A node on top of child.  columns is its custom_scan_tlist: what the child

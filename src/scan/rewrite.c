@@ -61,9 +61,7 @@ smrt_rewrite_scan(Plan *child, SmrtRewrite *rewrite, List *target_list,
 		columns = lappend(columns,
 						  makeTargetEntry((Expr *) call,
 										  list_length(columns) + 1, NULL, false));
-		models = lappend(models, smrt_predictscan_model(site->call->funcid,
-														site->endpoint,
-														site->max_rows));
+		models = lappend(models, smrt_predictscan_model(site));
 		expressions = lappend(expressions, lcons(guard, arguments));
 	}
 	scan = smrt_predictscan_make(child, target_list, columns, rewrite->n_columns,

@@ -1,32 +1,19 @@
 /*
- * sagemaker_response: made from a response, and its body decoded.
+ * The body of a sagemaker_response, decoded.
  */
 #include "postgres.h"
 
 #include "catalog/namespace.h"
 #include "executor/executor.h"
-#include "funcapi.h"
+#include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "model/response.h"
 #include "pg/compat.h"
 #include "pg/json.h"
 #include "pg/report.h"
-#include "sql/response.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/jsonb.h"
-
-/* The type's columns, in order. */
-typedef enum Column
-{
-	COLUMN_BODY,
-	COLUMN_CONTENT_TYPE,
-	COLUMN_INVOKED_PRODUCTION_VARIANT,
-	COLUMN_CUSTOM_ATTRIBUTES,
-	COLUMN_NEW_SESSION_ID,
-	COLUMN_CLOSED_SESSION_ID,
-	COLUMN_REQUEST_ID,
-	COLUMN_COUNT
-} Column;
 
 /* How much of a body that is not JSON is shown. */
 #define SHOWN_BYTES 80
@@ -34,56 +21,9 @@ typedef enum Column
 PG_FUNCTION_INFO_V1(sagemaker_body_text);
 PG_FUNCTION_INFO_V1(sagemaker_body_json);
 
-static Datum text_or_null(SmrtSpan value, bool *is_null);
 static bytea *body_of(HeapTupleHeader response);
 static int	charset_of(HeapTupleHeader response);
 static char *charset_parameter(char *type);
-
-TupleDesc
-smrt_response_tupdesc(FunctionCallInfo fcinfo)
-{
-	TupleDesc	tupdesc;
-
-	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE ||
-		tupdesc->natts != COLUMN_COUNT)
-		elog(ERROR, "function does not return sagemaker_response");
-	return BlessTupleDesc(CreateTupleDescCopy(tupdesc));
-}
-
-Datum
-smrt_response_datum(TupleDesc tupdesc, const SmrtResponse *response)
-{
-	Datum		values[COLUMN_COUNT];
-	bool		nulls[COLUMN_COUNT] = {false};
-	bytea	   *body = palloc(VARHDRSZ + response->body.len);
-
-	SET_VARSIZE(body, VARHDRSZ + response->body.len);
-	memcpy(VARDATA(body), response->body.data, response->body.len);
-	values[COLUMN_BODY] = PointerGetDatum(body);
-
-#define FILL(column, member) \
-	values[column] = text_or_null(response->member, &nulls[column])
-
-	FILL(COLUMN_CONTENT_TYPE, content_type);
-	FILL(COLUMN_INVOKED_PRODUCTION_VARIANT, invoked_production_variant);
-	FILL(COLUMN_CUSTOM_ATTRIBUTES, custom_attributes);
-	FILL(COLUMN_NEW_SESSION_ID, new_session_id);
-	FILL(COLUMN_CLOSED_SESSION_ID, closed_session_id);
-	FILL(COLUMN_REQUEST_ID, request_id);
-	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
-}
-
-static Datum
-text_or_null(SmrtSpan value, bool *is_null)
-{
-	*is_null = smrt_span_absent(value);
-	if (*is_null)
-		return (Datum) 0;
-	for (size_t i = 0; i < value.len; i++)
-		if (value.data[i] < ' ' || value.data[i] > '~')
-			return CStringGetTextDatum(smrt_report_text(value, value.len));
-	return PointerGetDatum(cstring_to_text_with_len(value.data, value.len));
-}
 
 /* The body as text, in the charset that its content type names, else UTF-8. */
 Datum
@@ -141,7 +81,7 @@ static bytea *
 body_of(HeapTupleHeader response)
 {
 	bool		is_null;
-	Datum		body = GetAttributeByNum(response, COLUMN_BODY + 1, &is_null);
+	Datum		body = GetAttributeByNum(response, SMRT_RESPONSE_BODY + 1, &is_null);
 
 	return is_null ? NULL : DatumGetByteaPP(body);
 }
@@ -152,7 +92,7 @@ charset_of(HeapTupleHeader response)
 {
 	bool		is_null;
 	Datum		content_type = GetAttributeByNum(response,
-												 COLUMN_CONTENT_TYPE + 1,
+												 SMRT_RESPONSE_CONTENT_TYPE + 1,
 												 &is_null);
 	char	   *type;
 	char	   *parameter;

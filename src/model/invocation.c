@@ -1,0 +1,344 @@
+/*
+ * InvokeEndpoint, a request a row.
+ *
+ * A body is detoasted once and never copied below here.  Calls that have one
+ * target and the same limits share a call set.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "call/calloptions.h"
+#include "call/callset.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "model/invocation.h"
+#include "model/response.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+/* Positions of the arguments; members stand in the order of SmrtMember. */
+typedef enum Argument
+{
+	ARG_ENDPOINT,
+	ARG_BODY,
+	ARG_FIRST_MEMBER,
+	ARG_SERVER = ARG_FIRST_MEMBER + SMRT_MEMBER_COUNT,
+	ARG_OPTIONS,
+	ARG_COUNT
+} Argument;
+
+const int	smrt_invocation_n_arguments = ARG_COUNT;
+
+/* Calls to one target. */
+typedef struct Lot
+{
+	dlist_node	node;
+	SmrtTarget *target;
+	SmrtLimits	limits;
+	SmrtCallSet *set;
+	int			n_calls;		/* not yet handed out */
+} Lot;
+
+typedef struct Invocation
+{
+	dlist_node	node;
+	Lot		   *lot;			/* NULL: nothing was sent */
+	SmrtCall   *call;
+	bool		done;
+} Invocation;
+
+struct SmrtInvocations
+{
+	MemoryContext context;
+	SmrtInvokeSite *site;
+	SmrtEngineCounts *counts;
+	int			concurrency;
+	int			n_in_flight;
+	int			n_begun;		/* and not handed out */
+	dlist_head	lots;
+	dlist_head	invocations;	/* in the order of their rows */
+};
+
+static void read_request(SmrtInvokeSite *site, const Datum *values,
+						 const bool *nulls, SmrtRequest *request);
+static SmrtSpan text_argument(const Datum *values, const bool *nulls, int n);
+static SmrtSpan read_body(SmrtInvokeSite *site, Datum value);
+static SmrtSpan utf8(char *text, size_t len);
+static void warn_of_bytea(SmrtInvokeSite *site, SmrtSpan body);
+static Lot *find_lot(SmrtInvocations *invocations, SmrtTarget *target,
+					 const SmrtLimits *limits);
+static Invocation *begin(SmrtInvocations *invocations);
+static void wait_for_one(SmrtInvocations *invocations);
+static void note_end(SmrtInvocations *invocations, SmrtCall *call);
+
+SmrtInvokeSite *
+smrt_invocation_site(Oid function)
+{
+	SmrtInvokeSite *site = palloc0(sizeof(SmrtInvokeSite));
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Form_pg_proc proc;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	site->tupdesc = lookup_rowtype_tupdesc_copy(proc->prorettype, -1);
+	if (proc->pronargs != ARG_COUNT ||
+		site->tupdesc->natts != SMRT_RESPONSE_COLUMN_COUNT)
+		elog(ERROR, "function %u is not sagemaker_invoke", function);
+	site->body_type = proc->proargtypes.values[ARG_BODY];
+	ReleaseSysCache(tuple);
+	BlessTupleDesc(site->tupdesc);
+	return site;
+}
+
+SmrtInvocations *
+smrt_invocations_create(SmrtInvokeSite *site, SmrtEngineCounts *counts)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "sagemaker_rt invocations",
+												  ALLOCSET_SMALL_SIZES);
+	SmrtInvocations *invocations = MemoryContextAllocZero(context,
+														  sizeof(SmrtInvocations));
+
+	invocations->context = context;
+	invocations->site = site;
+	invocations->counts = counts;
+	invocations->concurrency = smrt_settings.concurrency;
+	dlist_init(&invocations->lots);
+	dlist_init(&invocations->invocations);
+	return invocations;
+}
+
+void
+smrt_invocations_delete(SmrtInvocations *invocations)
+{
+	MemoryContextDelete(invocations->context);
+}
+
+void
+smrt_invocations_send(SmrtInvocations *invocations, const Datum *values,
+					  const bool *nulls)
+{
+	SmrtRequest request = {{0}};
+	SmrtTarget *target;
+	SmrtLimits	limits;
+	Invocation *invocation;
+
+	if (nulls[ARG_ENDPOINT] || nulls[ARG_BODY])
+	{
+		smrt_invocations_skip(invocations);
+		return;
+	}
+	read_request(invocations->site, values, nulls, &request);
+	target = smrt_target_get(nulls[ARG_SERVER] ? NULL :
+							 TextDatumGetCString(values[ARG_SERVER]));
+	limits = target->limits;
+	if (!nulls[ARG_OPTIONS])
+		smrt_calloptions_read(DatumGetJsonbP(values[ARG_OPTIONS]), &limits,
+							  (SmrtHeader **) &request.extra, &request.n_extra);
+	smrt_request_require(&request);
+
+	while (invocations->n_in_flight >= invocations->concurrency)
+		wait_for_one(invocations);
+	invocation = begin(invocations);
+	invocation->lot = find_lot(invocations, target, &limits);
+	invocation->lot->n_calls++;
+	invocation->call = smrt_callset_submit(invocation->lot->set, &request);
+	invocations->n_in_flight++;
+	invocations->counts->rows++;
+	invocations->counts->bytes_out += request.body.len;
+	smrt_callset_start(invocation->lot->set);
+}
+
+void
+smrt_invocations_skip(SmrtInvocations *invocations)
+{
+	begin(invocations)->done = true;
+	invocations->counts->skipped++;
+}
+
+static Invocation *
+begin(SmrtInvocations *invocations)
+{
+	Invocation *invocation = MemoryContextAllocZero(invocations->context,
+													sizeof(Invocation));
+
+	dlist_push_tail(&invocations->invocations, &invocation->node);
+	invocations->n_begun++;
+	return invocation;
+}
+
+static void
+read_request(SmrtInvokeSite *site, const Datum *values, const bool *nulls,
+			 SmrtRequest *request)
+{
+	request->endpoint = text_argument(values, nulls, ARG_ENDPOINT);
+	request->body = read_body(site, values[ARG_BODY]);
+	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+		request->members[i] = text_argument(values, nulls, ARG_FIRST_MEMBER + i);
+	if (smrt_span_absent(request->members[SMRT_MEMBER_CONTENT_TYPE]) &&
+		(site->body_type == JSONOID || site->body_type == JSONBOID))
+		request->members[SMRT_MEMBER_CONTENT_TYPE] = smrt_span("application/json");
+}
+
+static SmrtSpan
+text_argument(const Datum *values, const bool *nulls, int n)
+{
+	text	   *value;
+
+	if (nulls[n])
+		return smrt_span(NULL);
+	value = DatumGetTextPP(values[n]);
+	return smrt_span_of(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+static SmrtSpan
+read_body(SmrtInvokeSite *site, Datum value)
+{
+	SmrtSpan	body;
+
+	if (site->body_type == JSONBOID)
+	{
+		Jsonb	   *jsonb = DatumGetJsonbP(value);
+		char	   *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+
+		return utf8(text, strlen(text));
+	}
+	/* The others are bytes behind a length. */
+	body = text_argument(&value, &(bool) {false}, 0);
+	if (site->body_type == BYTEAOID)
+		return body;
+	body = utf8((char *) body.data, body.len);
+	if (site->body_type == TEXTOID)
+		warn_of_bytea(site, body);
+	return body;
+}
+
+static SmrtSpan
+utf8(char *text, size_t len)
+{
+	char	   *converted = (char *) pg_server_to_any(text, (int) len, PG_UTF8);
+
+	return smrt_span_of(converted, converted == text ? len : strlen(converted));
+}
+
+/* Bytes that came as text are the commonest slip: say so once a statement. */
+static void
+warn_of_bytea(SmrtInvokeSite *site, SmrtSpan body)
+{
+	if (site->warned_of_bytea ||
+		!smrt_span_starts_with(body, smrt_span("\\x")))
+		return;
+	site->warned_of_bytea = true;
+	ereport(NOTICE,
+			(errmsg("a body of type text begins with \"\\x\""),
+			 errdetail("It is sent as these characters, not as the bytes that they may stand for."),
+			 errhint("Cast it to bytea if bytes are meant.")));
+}
+
+/* Of lots for other targets, those that have no calls any more go. */
+static Lot *
+find_lot(SmrtInvocations *invocations, SmrtTarget *target,
+		 const SmrtLimits *limits)
+{
+	MemoryContext before;
+	dlist_mutable_iter iter;
+	Lot		   *lot;
+
+	dlist_foreach_modify(iter, &invocations->lots)
+	{
+		lot = dlist_container(Lot, node, iter.cur);
+		if (lot->target == target &&
+			memcmp(&lot->limits, limits, sizeof(SmrtLimits)) == 0)
+			return lot;
+		if (lot->n_calls > 0)
+			continue;
+		smrt_callset_delete(lot->set);
+		dlist_delete(&lot->node);
+		pfree(lot);
+	}
+	before = MemoryContextSwitchTo(invocations->context);
+	lot = palloc0(sizeof(Lot));
+	lot->target = target;
+	lot->limits = *limits;
+	lot->set = smrt_callset_create(target, limits);
+	dlist_push_head(&invocations->lots, &lot->node);
+	MemoryContextSwitchTo(before);
+	return lot;
+}
+
+bool
+smrt_invocations_is_full(const SmrtInvocations *invocations)
+{
+	return invocations->n_begun >= invocations->concurrency;
+}
+
+Datum
+smrt_invocations_next(SmrtInvocations *invocations, bool *is_null)
+{
+	Invocation *oldest = dlist_container(Invocation, node,
+										 dlist_head_node(&invocations->invocations));
+	Datum		result = (Datum) 0;
+
+	while (!oldest->done)
+		wait_for_one(invocations);
+	*is_null = oldest->call == NULL;
+	if (!*is_null)
+	{
+		const SmrtReply *reply = &oldest->call->reply;
+
+		if (reply->fault.kind != SMRT_FAULT_NONE)
+			smrt_report_fault(&reply->fault, &oldest->call->report);
+		result = smrt_response_datum(invocations->site->tupdesc,
+									 &reply->response);
+		smrt_call_release(oldest->call);
+		oldest->lot->n_calls--;
+	}
+	dlist_delete(&oldest->node);
+	invocations->n_begun--;
+	pfree(oldest);
+	return result;
+}
+
+/* In the lot of the oldest call that is in flight. */
+static void
+wait_for_one(SmrtInvocations *invocations)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &invocations->invocations)
+	{
+		Invocation *oldest = dlist_container(Invocation, node, iter.cur);
+
+		if (oldest->done)
+			continue;
+		note_end(invocations, smrt_callset_wait(oldest->lot->set));
+		return;
+	}
+	elog(ERROR, "no call is in flight");
+}
+
+static void
+note_end(SmrtInvocations *invocations, SmrtCall *call)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &invocations->invocations)
+	{
+		Invocation *invocation = dlist_container(Invocation, node, iter.cur);
+
+		if (invocation->call != call)
+			continue;
+		invocation->done = true;
+		invocations->n_in_flight--;
+		smrt_engine_count_call(invocations->counts, call);
+		return;
+	}
+	elog(ERROR, "an unknown call has ended");
+}

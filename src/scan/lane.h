@@ -1,0 +1,64 @@
+/*
+ * One call of a scan: the arguments of every row go in, what the call gives comes
+ * out in the order of the rows.  The call is of a model, or of sagemaker_invoke.
+ */
+#ifndef SMRT_SCAN_LANE_H
+#define SMRT_SCAN_LANE_H
+
+#include "commands/explain.h"
+#include "model/engine.h"
+#include "nodes/execnodes.h"
+
+typedef struct SmrtLane SmrtLane;
+
+/*
+ * In the current memory context.  model is what smrt_predictscan_model() made;
+ * expressions are the call's guard (NULL: none) and its arguments, over the
+ * columns of the parent's child.  Raises 42501 if the current role may not
+ * execute the function.
+ */
+extern SmrtLane *smrt_lane_create(List *model, List *expressions,
+								  PlanState *parent);
+
+/*
+ * Reads the model's definition, if that was not done.  Not at the start: a
+ * definition that is not valid stops no statement that calls nothing, as it does
+ * not where calls are made row by row.
+ */
+extern void smrt_lane_prepare(SmrtLane *lane);
+
+/* How many rows its requests in flight can hold.  After smrt_lane_prepare(). */
+extern int	smrt_lane_window(const SmrtLane *lane);
+
+/*
+ * Takes in a row, ecxt_outertuple.  The lane keeps what it needs of it in the
+ * current memory context, until smrt_lane_reset().
+ */
+extern void smrt_lane_take(SmrtLane *lane, ExprContext *econtext);
+
+/* Whether rows should be given out before more are taken in. */
+extern bool smrt_lane_is_full(const SmrtLane *lane);
+
+/* No more rows for now: what waits for more of them is sent. */
+extern void smrt_lane_finish(SmrtLane *lane);
+
+/* What is sent from now on is for the current role, which was another one. */
+extern void smrt_lane_change_role(SmrtLane *lane);
+
+/*
+ * What the call gives for the oldest row not given out, in the current memory
+ * context.  Counted as the call that it was.
+ */
+extern Datum smrt_lane_give(SmrtLane *lane, bool *is_null);
+
+/* Forgets all rows; their memory is the caller's to reset. */
+extern void smrt_lane_reset(SmrtLane *lane);
+
+/* What it has sent so far. */
+extern const SmrtEngineCounts *smrt_lane_counts(const SmrtLane *lane);
+
+/* What it does, and with ANALYZE what was sent, by whomever. */
+extern void smrt_lane_explain(SmrtLane *lane, const SmrtEngineCounts *counts,
+							  ExplainState *es);
+
+#endif							/* SMRT_SCAN_LANE_H */
