@@ -20,7 +20,7 @@
 /* Longest URL. */
 #define MAX_URL 2047
 
-StaticAssertDecl(SMRT_URL_MAX_LEN + sizeof("/endpoints//invocations") + 63 <=
+StaticAssertDecl(SMRT_URL_MAX_LEN + sizeof("/endpoints//invocations-response-stream") + 63 <=
 				 MAX_URL,
 				 "a call's path must fit behind every URL that is accepted");
 
@@ -150,7 +150,8 @@ write_url(const SmrtAttemptPlan *plan)
 	smrt_buf_append_string(&url, "/endpoints/");
 	/* Its pattern leaves nothing to be encoded. */
 	smrt_buf_append_span(&url, plan->request->endpoint);
-	return smrt_buf_append_string(&url, "/invocations");
+	return smrt_buf_append_string(&url,
+								  smrt_operation_path(plan->request->operation));
 }
 
 /* As the SDKs have it: "ttl=...; attempt=2; max=3", the ttl on retries only. */
@@ -175,7 +176,7 @@ add_members(const SmrtRequest *request, SmrtHeader *headers)
 	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
 		if (!smrt_span_absent(request->members[i]))
 		{
-			headers[n].name = smrt_member_header(i);
+			headers[n].name = smrt_member_header(request->operation, i);
 			headers[n++].value = request->members[i];
 		}
 	for (int i = 0; i < request->n_extra; i++)

@@ -1,5 +1,5 @@
 /*
- * The members of InvokeEndpoint.  Source: service model sagemaker-runtime
+ * The operations and their members.  Source: service model sagemaker-runtime
  * 2017-05-13.  Lengths and patterns are the model's, but that no header value
  * may hold a control or non-ASCII character, which the model leaves open: with
  * a line break in it, one request would become two.
@@ -25,58 +25,91 @@ typedef enum Pattern
 typedef struct MemberRow
 {
 	const char *name;			/* as the SQL argument */
-	SmrtSpan	header;
+	SmrtSpan	headers[SMRT_OPERATION_COUNT];	/* absent: not its member */
 	int			min;			/* characters */
 	int			max;
 	Pattern		pattern;
 } MemberRow;
 
+#define IN(operation, header) \
+	[SMRT_OPERATION_##operation] = SMRT_LITERAL(header)
+
 static const MemberRow members[] = {
 	[SMRT_MEMBER_CONTENT_TYPE] =
-	{"content_type", SMRT_LITERAL("Content-Type"), 0, 1024, PATTERN_FIELD},
+	{"content_type", {
+		IN(INVOKE, "Content-Type"),
+		IN(STREAM, "Content-Type"),
+	}, 0, 1024, PATTERN_FIELD},
 	[SMRT_MEMBER_ACCEPT] =
-	{"accept", SMRT_LITERAL("Accept"), 0, 1024, PATTERN_FIELD},
+	{"accept", {
+		IN(INVOKE, "Accept"),
+		IN(STREAM, "X-Amzn-SageMaker-Accept"),
+	}, 0, 1024, PATTERN_FIELD},
 	[SMRT_MEMBER_CUSTOM_ATTRIBUTES] =
-	{"custom_attributes", SMRT_LITERAL("X-Amzn-SageMaker-Custom-Attributes"),
-	0, 1024, PATTERN_FIELD},
+	{"custom_attributes", {
+		IN(INVOKE, "X-Amzn-SageMaker-Custom-Attributes"),
+		IN(STREAM, "X-Amzn-SageMaker-Custom-Attributes"),
+	}, 0, 1024, PATTERN_FIELD},
 	[SMRT_MEMBER_TARGET_MODEL] =
-	{"target_model", SMRT_LITERAL("X-Amzn-SageMaker-Target-Model"),
-	1, 1024, PATTERN_WORDS},
+	{"target_model", {
+		IN(INVOKE, "X-Amzn-SageMaker-Target-Model"),
+	}, 1, 1024, PATTERN_WORDS},
 	[SMRT_MEMBER_TARGET_VARIANT] =
-	{"target_variant", SMRT_LITERAL("X-Amzn-SageMaker-Target-Variant"),
-	1, 63, PATTERN_NAME},
+	{"target_variant", {
+		IN(INVOKE, "X-Amzn-SageMaker-Target-Variant"),
+		IN(STREAM, "X-Amzn-SageMaker-Target-Variant"),
+	}, 1, 63, PATTERN_NAME},
 	[SMRT_MEMBER_TARGET_CONTAINER_HOSTNAME] =
-	{"target_container_hostname",
-		SMRT_LITERAL("X-Amzn-SageMaker-Target-Container-Hostname"),
-	1, 63, PATTERN_NAME},
+	{"target_container_hostname", {
+		IN(INVOKE, "X-Amzn-SageMaker-Target-Container-Hostname"),
+		IN(STREAM, "X-Amzn-SageMaker-Target-Container-Hostname"),
+	}, 1, 63, PATTERN_NAME},
 	[SMRT_MEMBER_INFERENCE_ID] =
-	{"inference_id", SMRT_LITERAL("X-Amzn-SageMaker-Inference-Id"),
-	1, 64, PATTERN_WORDS},
+	{"inference_id", {
+		IN(INVOKE, "X-Amzn-SageMaker-Inference-Id"),
+		IN(STREAM, "X-Amzn-SageMaker-Inference-Id"),
+	}, 1, 64, PATTERN_WORDS},
 	[SMRT_MEMBER_ENABLE_EXPLANATIONS] =
-	{"enable_explanations", SMRT_LITERAL("X-Amzn-SageMaker-Enable-Explanations"),
-	1, 64, PATTERN_FIELD},
+	{"enable_explanations", {
+		IN(INVOKE, "X-Amzn-SageMaker-Enable-Explanations"),
+	}, 1, 64, PATTERN_FIELD},
 	[SMRT_MEMBER_INFERENCE_COMPONENT_NAME] =
-	{"inference_component_name",
-		SMRT_LITERAL("X-Amzn-SageMaker-Inference-Component"),
-	1, 63, PATTERN_NAME},
+	{"inference_component_name", {
+		IN(INVOKE, "X-Amzn-SageMaker-Inference-Component"),
+		IN(STREAM, "X-Amzn-SageMaker-Inference-Component"),
+	}, 1, 63, PATTERN_NAME},
 	[SMRT_MEMBER_SESSION_ID] =
-	{"session_id", SMRT_LITERAL("X-Amzn-SageMaker-Session-Id"),
-	1, 256, PATTERN_SESSION},
+	{"session_id", {
+		IN(INVOKE, "X-Amzn-SageMaker-Session-Id"),
+		IN(STREAM, "X-Amzn-SageMaker-Session-Id"),
+	}, 1, 256, PATTERN_SESSION},
 	[SMRT_MEMBER_PREFIX_AWARE_ID] =
-	{"prefix_aware_id", SMRT_LITERAL("X-Amzn-SageMaker-Prefix-Aware-Id"),
-	1, 64, PATTERN_WORDS},
+	{"prefix_aware_id", {
+		IN(INVOKE, "X-Amzn-SageMaker-Prefix-Aware-Id"),
+		IN(STREAM, "X-Amzn-SageMaker-Prefix-Aware-Id"),
+	}, 1, 64, PATTERN_WORDS},
 };
 
 StaticAssertDecl(lengthof(members) == SMRT_MEMBER_COUNT,
 				 "every member needs a row");
 
+static const char *const paths[] = {
+	[SMRT_OPERATION_INVOKE] = "/invocations",
+	[SMRT_OPERATION_STREAM] = "/invocations-response-stream",
+};
+
+StaticAssertDecl(lengthof(paths) == SMRT_OPERATION_COUNT,
+				 "every operation needs a path");
+
 static const SmrtSpan member_prefix = SMRT_LITERAL("X-Amzn-SageMaker-");
 
 static bool check_length(SmrtSpan value, int min, int max, SmrtError *error);
-static bool check_pattern(SmrtSpan value, Pattern pattern, SmrtError *error);
+static bool check_pattern(SmrtOperation operation, SmrtSpan value,
+						  Pattern pattern, SmrtError *error);
 static bool check_field(SmrtSpan value, SmrtError *error);
 static bool check_name(SmrtSpan value, SmrtError *error);
-static bool check_extra(const SmrtHeader *header, SmrtError *error);
+static bool check_extra(SmrtOperation operation, const SmrtHeader *header,
+						SmrtError *error);
 static bool alphanumeric(char c);
 
 const char *
@@ -86,9 +119,15 @@ smrt_member_name(SmrtMember member)
 }
 
 SmrtSpan
-smrt_member_header(SmrtMember member)
+smrt_member_header(SmrtOperation operation, SmrtMember member)
 {
-	return members[member].header;
+	return members[member].headers[operation];
+}
+
+const char *
+smrt_operation_path(SmrtOperation operation)
+{
+	return paths[operation];
 }
 
 bool
@@ -106,8 +145,11 @@ smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 		if (smrt_span_absent(value))
 			continue;
 		*argument = smrt_span(members[i].name);
+		if (smrt_span_absent(members[i].headers[request->operation]))
+			return smrt_error_set(error, "the operation has no such member");
 		if (!check_length(value, members[i].min, members[i].max, error) ||
-			!check_pattern(value, members[i].pattern, error))
+			!check_pattern(request->operation, value, members[i].pattern,
+						   error))
 			return false;
 	}
 	for (int i = 0; i < request->n_extra; i++)
@@ -116,7 +158,7 @@ smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 		if (i == MAX_EXTRA)
 			return smrt_error_set(error, "no more than %d headers can be added",
 								  MAX_EXTRA);
-		if (!check_extra(&request->extra[i], error))
+		if (!check_extra(request->operation, &request->extra[i], error))
 			return false;
 		for (int j = 0; j < i; j++)
 			if (smrt_span_equal_nocase(request->extra[j].name, *argument))
@@ -150,7 +192,8 @@ check_length(SmrtSpan value, int min, int max, SmrtError *error)
 }
 
 static bool
-check_pattern(SmrtSpan value, Pattern pattern, SmrtError *error)
+check_pattern(SmrtOperation operation, SmrtSpan value, Pattern pattern,
+			  SmrtError *error)
 {
 	switch (pattern)
 	{
@@ -161,7 +204,9 @@ check_pattern(SmrtSpan value, Pattern pattern, SmrtError *error)
 				return smrt_error_set(error, "it must not begin with a blank");
 			return check_field(value, error);
 		case PATTERN_SESSION:
-			return smrt_span_equal(value, smrt_span("NEW_SESSION")) ||
+			/* Only InvokeEndpoint opens sessions. */
+			return (operation == SMRT_OPERATION_INVOKE &&
+					smrt_span_equal(value, smrt_span("NEW_SESSION"))) ||
 				check_name(value, error);
 		case PATTERN_NAME:
 			return check_name(value, error);
@@ -197,7 +242,8 @@ check_name(SmrtSpan value, SmrtError *error)
  * argument would be sent twice; any other name could change what is signed.
  */
 static bool
-check_extra(const SmrtHeader *header, SmrtError *error)
+check_extra(SmrtOperation operation, const SmrtHeader *header,
+			SmrtError *error)
 {
 	if (header->name.len <= member_prefix.len || header->name.len > 128 ||
 		!smrt_span_equal_nocase(smrt_span_of(header->name.data,
@@ -208,7 +254,7 @@ check_extra(const SmrtHeader *header, SmrtError *error)
 		if (!alphanumeric(header->name.data[i]) && header->name.data[i] != '-')
 			return smrt_error_set(error, "a header's name has letters, digits and hyphens only");
 	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
-		if (smrt_span_equal_nocase(header->name, members[i].header))
+		if (smrt_span_equal_nocase(header->name, members[i].headers[operation]))
 			return smrt_error_set(error, "use the argument \"%s\" for it",
 								  members[i].name);
 	return check_length(header->value, 0, 1024, error) &&

@@ -1,7 +1,7 @@
 /*
  * One operation as a value: the endpoint, the body and the other members of the
- * API, and the table that says under which header each travels and what it may
- * look like.
+ * API, and the table that says under which header of which operation each
+ * travels and what it may look like.
  */
 #ifndef SMRT_CALL_OPERATION_H
 #define SMRT_CALL_OPERATION_H
@@ -9,7 +9,17 @@
 #include "aws/error.h"
 #include "aws/header.h"
 
-/* InvokeEndpoint's members beside EndpointName and Body, in the API's order. */
+typedef enum SmrtOperation
+{
+	SMRT_OPERATION_INVOKE,		/* InvokeEndpoint */
+	SMRT_OPERATION_STREAM,		/* InvokeEndpointWithResponseStream */
+	SMRT_OPERATION_COUNT
+} SmrtOperation;
+
+/*
+ * Members beside EndpointName and Body: InvokeEndpoint's, in the API's order.
+ * Another operation may lack some.
+ */
 typedef enum SmrtMember
 {
 	SMRT_MEMBER_CONTENT_TYPE,
@@ -29,6 +39,7 @@ typedef enum SmrtMember
 /* All spans belong to the caller and stay until the call has ended. */
 typedef struct SmrtRequest
 {
+	SmrtOperation operation;
 	SmrtSpan	endpoint;
 	SmrtSpan	body;
 	SmrtSpan	members[SMRT_MEMBER_COUNT]; /* absent ones are not sent */
@@ -46,8 +57,16 @@ extern bool smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 /* The same as an error: 22023, with the argument's name. */
 extern void smrt_request_require(const SmrtRequest *request);
 
-/* The SQL name of a member, and the header that a member travels under. */
+/* What stands in a URL's path behind the endpoint's name: "/invocations". */
+extern const char *smrt_operation_path(SmrtOperation operation);
+
+/* The SQL name of a member. */
 extern const char *smrt_member_name(SmrtMember member);
-extern SmrtSpan smrt_member_header(SmrtMember member);
+
+/*
+ * The header that a member travels under; absent: the operation has no such
+ * member.
+ */
+extern SmrtSpan smrt_member_header(SmrtOperation operation, SmrtMember member);
 
 #endif							/* SMRT_CALL_OPERATION_H */

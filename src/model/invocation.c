@@ -125,7 +125,7 @@ void
 smrt_invocations_send(SmrtInvocations *invocations, const Datum *values,
 					  const bool *nulls)
 {
-	SmrtRequest request = {{0}};
+	SmrtRequest request = {0};
 	SmrtTarget *target;
 	SmrtLimits	limits;
 	Invocation *invocation;
