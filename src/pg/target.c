@@ -168,7 +168,8 @@ make_target(Oid serverid, Oid user)
 	}
 	else
 		choose_setting_keys(target, user);
-	name_identity(target, OidIsValid(server.mapping) ? server.mapping : user);
+	name_identity(target, OidIsValid(server.mapping) ? server.mapping :
+				  target->key_source == SMRT_KEYS_SESSION ? user : InvalidOid);
 	MemoryContextSwitchTo(before);
 	return target;
 }
@@ -342,7 +343,9 @@ set_keys(SmrtTarget *target, SmrtKeySource source, const char *id,
 
 /*
  * A digest over everything that decides which keys sign, and whom to believe.
- * Connections and found credentials are kept under it.
+ * Connections and found credentials are kept under it.  The owner is a mapping,
+ * whatever it says of whose keys sign, else the role whose session has the keys;
+ * what is left is the server's own and shared: its configuration and identity.
  */
 static void
 name_identity(SmrtTarget *target, Oid owner)
@@ -361,11 +364,7 @@ name_identity(SmrtTarget *target, Oid owner)
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfo(&text, "%d", target->key_source);
-	/* Two roles may share the server's identity, but nothing of their own. */
-	if (target->key_source == SMRT_KEYS_MAPPING ||
-		target->key_source == SMRT_KEYS_SESSION)
-		appendStringInfo(&text, " %u", owner);
+	appendStringInfo(&text, "%d %u", target->key_source, owner);
 	for (int i = 0; i < lengthof(parts); i++)
 		appendStringInfo(&text, "%c%s", '\1', parts[i] ? parts[i] : "");
 	if (!smrt_sha256_hex(smrt_span_of(text.data, text.len), target->identity))

@@ -7,6 +7,8 @@
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
+use Digest::SHA qw(sha256_hex);
 use FindBin;
 use lib $FindBin::RealBin;
 use PostgreSQL::Test::Utils;
@@ -18,7 +20,7 @@ my @roles = qw(alice bob owner chief);
 my @servers = qw(far house);
 
 # By the name that it has below: what its id is made of.
-my @names = ('CONFIGURED', 'AMBIENT', 'CHANGED', 'STRAY',
+my @names = ('CONFIGURED', 'AMBIENT', 'PROFILE', 'CHANGED', 'STRAY',
 	(map { 'SESSION' . uc } @roles),
 	(map { my $server = $_; map { 'OWN' . uc($_) . uc($server) } @roles } @servers),
 	(map { 'PUBLIC' . uc } @servers));
@@ -33,9 +35,13 @@ my $emulator = start_emulator('--no-models', map { ('--key', $_) }
 	  map { my $name = $_; join ':', grep { length } "$stem$name",
 			secret_of($name), token_of($name) } @names);
 my $node;
+my $credentials = abs_path(PostgreSQL::Test::Utils::tempdir) . '/credentials';
+append_to_file($credentials, "[p]\naws_access_key_id = ${stem}PROFILE\n"
+	  . "aws_secret_access_key = " . secret_of('PROFILE') . "\n");
 {
 	local %ENV = (%ENV, AWS_ACCESS_KEY_ID => $stem . 'AMBIENT',
 		AWS_SECRET_ACCESS_KEY => secret_of('AMBIENT'),
+		AWS_SHARED_CREDENTIALS_FILE => $credentials,
 		AWS_EC2_METADATA_DISABLED => 'true');
 	$node = start_node('main', $emulator,
 		"sagemaker_rt.max_attempts = 1\nmax_parallel_workers = 8");
@@ -116,6 +122,38 @@ $node->safe_psql('postgres', qq{
 		WHERE length((sagemaker_invoke('echo', '', inference_id => id, server => server)).body) >= 0;
 		RETURN '';
 	END \$\$;
+
+	-- The same by way of a model: its name is all that chooses the server.
+	CREATE FUNCTION score(text) RETURNS text LANGUAGE sagemaker PARALLEL SAFE COST 10000
+		AS 'echo';
+	CREATE FUNCTION score_far(text) RETURNS text LANGUAGE sagemaker PARALLEL SAFE COST 10000
+		AS '{"endpoint": "echo", "server": "far"}';
+	CREATE FUNCTION score_in_row(id text, server text) RETURNS text LANGUAGE plpgsql AS \$\$
+	BEGIN
+		RETURN CASE server WHEN 'far' THEN score_far(id) ELSE score(id) END;
+	END \$\$;
+	CREATE FUNCTION score_in_set(id text, server text) RETURNS text LANGUAGE plpgsql AS \$\$
+	BEGIN
+		IF server = 'far' THEN
+			RETURN (SELECT string_agg(s, ' ') FROM (
+				SELECT score_far(id || '.' || i) AS s FROM job ORDER BY i) AS scored);
+		END IF;
+		RETURN (SELECT string_agg(s, ' ') FROM (
+			SELECT score(id || '.' || i) AS s FROM job ORDER BY i) AS scored);
+	END \$\$;
+	CREATE FUNCTION score_in_cursor(id text, server text) RETURNS text LANGUAGE plpgsql AS \$\$
+	DECLARE
+		scores refcursor;
+		one text;
+	BEGIN
+		OPEN scores FOR EXECUTE format('SELECT %I(%L || ''.'' || i) FROM job ORDER BY i',
+			CASE server WHEN 'far' THEN 'score_far' ELSE 'score' END, id);
+		-- It can only be read on: a batched plan has no way back.
+		MOVE FORWARD 3 FROM scores;
+		FETCH scores INTO one;
+		CLOSE scores;
+		RETURN one;
+	END \$\$;
 });
 
 # The same in the name of their owners.
@@ -129,7 +167,9 @@ for my $who (qw(owner alice chief))
 		CREATE FUNCTION ${who}_calls(id text, server text) RETURNS text LANGUAGE sql
 			SECURITY DEFINER AS 'SELECT call(id, server)';
 		CREATE FUNCTION ${who}_calls_in_workers(id text, server text) RETURNS text LANGUAGE sql
-			SECURITY DEFINER AS 'SELECT call_in_workers(id, server)';");
+			SECURITY DEFINER AS 'SELECT call_in_workers(id, server)';
+		CREATE FUNCTION ${who}_scores_in_set(id text, server text) RETURNS text LANGUAGE sql
+			SECURITY DEFINER AS 'SELECT score_in_set(id, server)';");
 }
 $node->safe_psql('postgres', q{
 	-- Until it is loaded, a superuser alone can store its settings.
@@ -177,6 +217,16 @@ sub signer_of
 # What happened.
 #
 
+# Models have no inference ids, so their bodies tell: a row, or the rows of job.
+my %id_of_body;
+
+sub note_bodies
+{
+	my ($id) = @_;
+	$id_of_body{ sha256_hex($_) } = $id
+	  for "$id\n", (map { "$id.$_\n" } 1 .. 4), join '', map { "$id.$_\n" } 1 .. 4;
+}
+
 # From inference ids to the names of the keys that signed, one a request.
 sub signers
 {
@@ -185,7 +235,9 @@ sub signers
 	{
 		my %headers = map { lc $_->[0] => $_->[1] } @{ $request->{headers} };
 		my ($name) = $headers{authorization} =~ /Credential=$stem(\w+)/;
-		push @{ $signers{ $headers{'x-amzn-sagemaker-inference-id'} } },
+		my $id = $headers{'x-amzn-sagemaker-inference-id'}
+		  // $id_of_body{ $request->{body_sha256} } // 'unknown';
+		push @{ $signers{$id} },
 		  $request->{outcome} eq 'verified' ? $name // 'nobody' : "refused $name";
 	}
 	return \%signers;
@@ -244,7 +296,15 @@ my @ways = (
 	[ 'bob', 'SET ROLE alice', 'call_in_workers', 'alice' ],
 	[ 'alice', undef, 'owner_calls_in_workers', 'owner' ],
 	[ 'chief', undef, 'owner_calls_in_workers', 'owner' ],
-	[ 'bob', undef, 'chief_calls_in_workers', 'chief' ]);
+	[ 'bob', undef, 'chief_calls_in_workers', 'chief' ],
+	[ 'alice', undef, 'score_in_row', 'alice' ],
+	[ 'bob', 'SET ROLE alice', 'score_in_row', 'alice' ],
+	[ 'alice', undef, 'score_in_set', 'alice' ],
+	[ 'chief', 'SET ROLE alice', 'score_in_set', 'alice' ],
+	[ 'chief', undef, 'score_in_set', 'chief' ],
+	[ 'alice', undef, 'owner_scores_in_set', 'owner' ],
+	[ 'bob', undef, 'chief_scores_in_set', 'chief' ],
+	[ 'bob', 'SET ROLE alice', 'score_in_cursor', 'alice' ]);
 my @states = ('none', 'own', 'public', 'both', 'empty', 'identity', 'no usage');
 # Who sets keys, and who sets the default server: nobody, the role that logged
 # in, the one that the session has then, a function's owner.
@@ -285,7 +345,7 @@ for my $configured_keys (1, 0)
 		  || diag(join "\n", @wrong);
 	}
 }
-my @never = grep { !$signed{$_} && !/CHANGED|STRAY|SESSIONBOB|OWNBOB/ } @names, '42501';
+my @never = grep { !$signed{$_} && !/PROFILE|CHANGED|STRAY|SESSIONBOB|OWNBOB/ } @names, '42501';
 is("@never", '', 'each key that may sign did sign, and there were refusals');
 note "$n combinations";
 
@@ -303,6 +363,7 @@ sub run_matrix
 		for my $c (@mine)
 		{
 			$c->{id} = 'call-' . ++$n;
+			note_bodies($c->{id});
 			$script .= statements_of($c);
 		}
 		my ($status, $out, $err) = $node->psql('postgres', $script,
@@ -570,6 +631,7 @@ sub became_of
 {
 	my ($session, $statement) = @_;
 	my $id = 'call-' . ++$n;
+	note_bodies($id);
 	$emulator->reset;
 	my $result = $session->run($statement =~ s/\bID\b/$id/gr);
 	return became($result->{sqlstate} // '00000', signers()->{$id});
@@ -700,6 +762,46 @@ for my $role (qw(alice owner alice chief))
 }
 $chief->must('RESET ROLE');
 
+# Models.
+sub count_of_requests { return scalar(() = $emulator->requests('echo')) }
+
+$node->safe_psql('postgres', q{
+	SET ROLE owner;
+	CREATE VIEW scores AS SELECT score_far(current_setting('test.id') || '.' || i) FROM job;
+	GRANT SELECT ON scores TO alice;
+	CREATE FUNCTION owner_opens_scores(id text) RETURNS refcursor LANGUAGE plpgsql SECURITY DEFINER AS $$
+	DECLARE answers CONSTANT refcursor := 'answers';
+	BEGIN OPEN answers FOR SELECT score_far(id || '.' || i) FROM job; RETURN answers; END $$;
+	RESET ROLE;
+	GRANT USAGE ON LANGUAGE sagemaker TO owner;
+	SET ROLE owner;
+	CREATE FUNCTION score_by_owner(text) RETURNS text LANGUAGE sagemaker SECURITY DEFINER
+		PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "server": "far"}';
+});
+is(became_of($alice, "SELECT score_far('ID')"), 'OWNALICEFAR', 'a row of a model is signed by its caller');
+is(became_of($alice, "SELECT score_far('ID.' || i) FROM job"), 'OWNALICEFAR', 'so is a set');
+is(count_of_requests(), 1, 'which is one request');
+is(became_of($alice, "SELECT score_by_owner('ID')"), 'OWNOWNERFAR',
+	'a row of a SECURITY DEFINER model is signed by its owner');
+is(became_of($alice, "SELECT score_by_owner('ID.' || i) FROM job"), 'OWNOWNERFAR', 'so is a set');
+is(became_of($alice, "SET test.id = 'ID'; SELECT * FROM scores"), 'OWNALICEFAR',
+	"a set in another role's view is signed by the caller");
+is(became_of($alice, "BEGIN; SELECT owner_opens_scores('ID'); FETCH ALL FROM answers; COMMIT"),
+	'OWNALICEFAR', 'a set of a cursor that a function opened, by the role that fetches');
+is(became_of($alice, "BEGIN; DECLARE scored CURSOR FOR SELECT score_far('ID.' || i) FROM job; "
+		  . 'FETCH ALL FROM scored; COMMIT'), 'OWNALICEFAR', 'a set of a cursor by who declared it');
+$chief->must("PREPARE scores(text) AS SELECT score_far(\$1 || '.' || i) FROM job");
+for my $mode ('force_custom_plan', 'force_generic_plan')
+{
+	$chief->must("SET plan_cache_mode = $mode");
+	for my $role (qw(alice owner alice chief))
+	{
+		is(became_of($chief, "SET ROLE $role; EXECUTE scores('ID')"), 'OWN' . uc($role) . 'FAR',
+			"a prepared set is signed for the role that executes it: $role, $mode");
+	}
+}
+$chief->must('RESET ROLE; RESET plan_cache_mode');
+
 # Functions with SET clauses.
 $node->safe_psql('postgres', q{
 	CREATE FUNCTION call_far(id text) RETURNS text LANGUAGE sql
@@ -819,6 +921,31 @@ isnt(connection_of($chief, "SELECT use_keys(); $call"), $connection{'session of 
 $chief->must($forget);
 isnt(connection_of($chief, "RESET ROLE; SET sagemaker_rt.ca_file = '/another'; $call"),
 	$connection{configured}, 'nor two authorities that are trusted');
+
+# Mappings without keys in them: what they name is the same for all.
+for my $kind (
+	[ "use_server_identity 'true'", 'CONFIGURED', 1 ], [ "use_server_identity 'true'", 'AMBIENT', 0 ],
+	[ "profile 'p'", 'PROFILE', 0 ])
+{
+	my ($options, $signer, $configured_keys) = @$kind;
+	my %of;
+	configure($configured_keys, '');
+	$chief->must("RESET ROLE; RESET sagemaker_rt.ca_file; SELECT mappings('none')");
+	$chief->must("CREATE USER MAPPING FOR $_ SERVER far OPTIONS ($options)") for qw(alice owner chief);
+	is(became_of($chief, "SET ROLE alice; $call_far"), $signer, "a mapping with $options signs: $signer");
+	$of{$_} = connection_of($chief, "SET ROLE $_; $call_far") for qw(alice owner chief);
+	is(connection_of($chief, "SET ROLE $_; $call_far"), $of{$_}, "its connection is used again: $_")
+	  for qw(alice owner chief);
+	$of{setting} = connection_of($chief, "RESET ROLE; $call");
+	ok(all_differ(values %of), "two mappings with $options do not share it ($signer)");
+	$chief->must("RESET ROLE; SELECT mappings('none');"
+		  . "CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS ($options)");
+	$of{public} = connection_of($chief, "SET ROLE alice; $call_far");
+	is(connection_of($chief, "SET ROLE owner; $call_far"), $of{public},
+		'two roles with one PUBLIC mapping of that kind share one');
+	ok(all_differ(values %of), "which is no other mapping's");
+	$chief->must('RESET ROLE');
+}
 
 $_->quit for $alice, $chief;
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP/, 'no backend crashed');
