@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "net/address.h"
@@ -46,6 +47,28 @@ smrt_address_refusal(const struct sockaddr *address, SmrtAddressRule rule)
 	if (link_local)
 		return "it is a link-local or metadata address";
 	return NULL;
+}
+
+const char *
+smrt_address_literal_refusal(const char *host, SmrtAddressRule rule)
+{
+	struct sockaddr_in ipv4 = {.sin_family = AF_INET};
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
+	char		inside[INET6_ADDRSTRLEN];
+	size_t		len = strlen(host);
+
+	if (inet_pton(AF_INET, host, &ipv4.sin_addr) == 1)
+		return smrt_address_refusal((struct sockaddr *) &ipv4, rule);
+	if (host[0] != '[')
+		return NULL;
+	/* Whatever else is in brackets is not understood, hence not permitted. */
+	if (len - 2 >= sizeof(inside))
+		return "it is no internet address";
+	memcpy(inside, host + 1, len - 2);
+	inside[len - 2] = '\0';
+	if (inet_pton(AF_INET6, inside, &ipv6.sin6_addr) != 1)
+		return "it is no internet address";
+	return smrt_address_refusal((struct sockaddr *) &ipv6, rule);
 }
 
 static bool

@@ -19,4 +19,11 @@ typedef enum SmrtAddressRule
 extern const char *smrt_address_refusal(const struct sockaddr *address,
 										SmrtAddressRule rule);
 
+/*
+ * The same for a host as libcurl writes it, IPv6 in brackets: NULL for a name,
+ * too, which somebody else will resolve.
+ */
+extern const char *smrt_address_literal_refusal(const char *host,
+												SmrtAddressRule rule);
+
 #endif							/* SMRT_NET_ADDRESS_H */

@@ -40,6 +40,7 @@ static int	n_parked;
 
 static SmrtTransfer *take_transfer(const SmrtExchangeSpec *spec);
 static void park(SmrtTransfer *transfer);
+static const char *refusal_beyond_proxy(const SmrtExchangeSpec *spec);
 static void fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text);
 static SmrtFaultKind fault_of(const SmrtTransfer *transfer, CURLcode code);
 static const char *text_of(const SmrtTransfer *transfer, SmrtFaultKind kind,
@@ -58,9 +59,11 @@ SmrtExchange *
 smrt_exchange_start(const SmrtExchangeSpec *spec)
 {
 	SmrtTransfer *transfer;
+	const char *refusal;
 	int64		now;
 
 	smrt_pump_ensure();
+	refusal = refusal_beyond_proxy(spec);
 	if (n_parked >= MAX_PARKED)
 		smrt_pump_run(0);		/* some may have been answered meanwhile */
 	transfer = take_transfer(spec);
@@ -71,10 +74,35 @@ smrt_exchange_start(const SmrtExchangeSpec *spec)
 	if (n_parked >= MAX_PARKED)
 		fail(transfer, SMRT_FAULT_RESOLVE,
 			 "earlier name lookups are still unanswered");
+	else if (refusal != NULL)
+		fail(transfer, SMRT_FAULT_ADDRESS, refusal);
 	else if (!smrt_transfer_prepare(transfer, spec) ||
 			 !smrt_transfer_submit(transfer, spec->identity))
 		fail(transfer, SMRT_FAULT_NO_MEMORY, "libcurl is out of memory");
 	return &transfer->exchange;
+}
+
+/*
+ * The connection is the proxy's to make, so an address is judged as it stands in
+ * the URL.  What a name leads to is up to the proxy.
+ */
+static const char *
+refusal_beyond_proxy(const SmrtExchangeSpec *spec)
+{
+	const char *refusal = "it cannot be read";
+	char	   *host = NULL;
+	CURLU	   *url;
+
+	if (spec->proxy == NULL)
+		return NULL;
+	url = curl_url();
+	if (url != NULL &&
+		curl_url_set(url, CURLUPART_URL, spec->url, 0) == CURLUE_OK &&
+		curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+		refusal = smrt_address_literal_refusal(host, spec->addresses);
+	curl_free(host);
+	curl_url_cleanup(url);
+	return refusal;
 }
 
 void

@@ -277,6 +277,18 @@ for my $option (sort keys %failing)
 	}
 }
 
+# A proxy is not asked for an address of that kind either.
+for my $option (@urls)
+{
+	for my $scheme ('http', 'https')
+	{
+		my %by_host = map { ($_ => calls_by_way_of($option, "$scheme://$_:$port",
+				{ proxy => "http://127.0.0.1:$port" })) } grep { !/[.]test$/ } @hosts;
+		all_fail($superuser, \%by_host, $failing{$option},
+			"nor does one go there over $scheme by way of $option and a proxy");
+	}
+}
+
 # The same in the files that surround the server.
 for my $host ('169.254.169.254', 'link-local.test')
 {
