@@ -120,3 +120,17 @@ kind_of_status(int status)
 			return status >= 400 ? SMRT_FAULT_REFUSED : SMRT_FAULT_REPLY;
 	}
 }
+
+bool
+smrt_fault_is_slow_model(const SmrtFault *fault)
+{
+	static const char words[] = "timed out";
+	SmrtSpan	text = fault->text;
+
+	if (fault->kind != SMRT_FAULT_MODEL)
+		return false;
+	for (size_t i = 0; i + strlen(words) <= text.len; i++)
+		if (memcmp(text.data + i, words, strlen(words)) == 0)
+			return true;
+	return false;
+}

@@ -68,4 +68,7 @@ extern SmrtSpan smrt_fault_code(SmrtSpan text);
 /* The kind of an answer that is no success; code may be absent. */
 extern SmrtFaultKind smrt_fault_kind(int status, SmrtSpan code);
 
+/* The service's words for a model that gave no answer within its 60 s. */
+extern bool smrt_fault_is_slow_model(const SmrtFault *fault);
+
 #endif							/* SMRT_AWS_FAULT_H */

@@ -46,7 +46,7 @@ struct SmrtCallSet
 	MemoryContext context;
 	MemoryContextCallback on_reset;
 	SmrtTarget *target;
-	SmrtHost   *host;
+	SmrtHost   *host;			/* NULL: nothing was submitted yet */
 	SmrtLimits	limits;
 	dlist_head	active;			/* waiting or under way */
 	dlist_head	handed_out;		/* finished, not released */
@@ -84,8 +84,6 @@ smrt_callset_create(SmrtTarget *target, const SmrtLimits *limits)
 	set->on_reset.func = end_all;
 	set->on_reset.arg = set;
 	MemoryContextRegisterResetCallback(context, &set->on_reset);
-	smrt_location_find(target);
-	set->host = smrt_host_get(target->url.authority);
 	return set;
 }
 
@@ -123,8 +121,15 @@ end_calls(dlist_head *list)
 SmrtCall *
 smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 {
-	CallState  *call = MemoryContextAllocZero(set->context, sizeof(CallState));
+	CallState  *call;
 
+	/* Not when the set is made: the instance may have to be asked for its region. */
+	if (set->host == NULL)
+	{
+		smrt_location_find(set->target);
+		set->host = smrt_host_get(set->target->url.authority);
+	}
+	call = MemoryContextAllocZero(set->context, sizeof(CallState));
 	call->set = set;
 	call->request = *request;
 	call->call.report.target = set->target;

@@ -65,7 +65,6 @@ static void send_batch(SmrtEngine *engine, Batch *batch);
 static void wait_for_one(SmrtEngine *engine);
 static void settle(SmrtEngine *engine, Batch *batch);
 static bool worth_halving(const SmrtEngine *engine, const Batch *batch);
-static bool took_too_long(const SmrtFault *fault);
 static void halve(SmrtEngine *engine, Batch *batch);
 static Batch *copy_rows(SmrtEngine *engine, const Batch *batch, int from,
 						int to);
@@ -262,6 +261,7 @@ fill_outcome(Batch *batch, SmrtOutcome *outcome)
 	outcome->answer = batch->call->reply.response.body;
 	outcome->answer.len = Min(outcome->answer.len, SHOWN_BYTES);
 	outcome->request_id = batch->call->reply.response.request_id;
+	outcome->variant = batch->call->reply.response.invoked_production_variant;
 	if (batch->fits)
 	{
 		outcome->json = batch->answer.json;
@@ -401,28 +401,13 @@ worth_halving(const SmrtEngine *engine, const Batch *batch)
 {
 	const SmrtFault *fault = &batch->call->reply.fault;
 
-	if (fault->kind == SMRT_FAULT_TOO_LARGE || took_too_long(fault))
+	if (fault->kind == SMRT_FAULT_TOO_LARGE || smrt_fault_is_slow_model(fault))
 		return true;
 	if (engine->model->on_error == SMRT_ON_ERROR_ERROR)
 		return false;
 	/* The container, not the service, found fault with what it got. */
 	return fault->kind == SMRT_FAULT_MODEL ||
 		(fault->kind == SMRT_FAULT_NONE && !batch->fits);
-}
-
-/* The service's words for a model that gave no answer within its 60 s. */
-static bool
-took_too_long(const SmrtFault *fault)
-{
-	static const char words[] = "timed out";
-	SmrtSpan	text = fault->text;
-
-	if (fault->kind != SMRT_FAULT_MODEL)
-		return false;
-	for (size_t i = 0; i + strlen(words) <= text.len; i++)
-		if (memcmp(text.data + i, words, strlen(words)) == 0)
-			return true;
-	return false;
 }
 
 /* Two batches take the place of one. */
@@ -436,7 +421,7 @@ halve(SmrtEngine *engine, Batch *batch)
 
 	engine->counts->rows_again += batch->pack.n_pieces;
 	/* What was too much once is too much again. */
-	if (fault->kind == SMRT_FAULT_TOO_LARGE || took_too_long(fault))
+	if (fault->kind == SMRT_FAULT_TOO_LARGE || smrt_fault_is_slow_model(fault))
 		engine->max_rows = Max(1, Min(engine->max_rows, batch->pack.n_pieces / 2));
 	dlist_insert_after(&batch->node, &second->node);
 	dlist_insert_after(&batch->node, &first->node);

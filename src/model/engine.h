@@ -1,6 +1,9 @@
 /*
  * The batching engine: rows go in as bytes, requests are packed and kept in
- * flight, and what each row got comes out in row order.  It knows no type.
+ * flight, and what each row got comes out in row order.  It knows no type.  Only
+ * its making and smrt_engine_change_role() need a transaction, since they look at
+ * catalogs; where the database's encoding is not UTF-8 all else does without one
+ * if client_encoding is UTF8.
  *
  *     while (there are rows)
  *     {
@@ -33,6 +36,7 @@ typedef struct SmrtOutcome
 	const char *problem;		/* the answer as a whole was not fit: why */
 	SmrtSpan	answer;			/* then: its first bytes */
 	SmrtSpan	request_id;
+	SmrtSpan	variant;		/* that answered */
 } SmrtOutcome;
 
 /* What an engine has done, for EXPLAIN ANALYZE. */

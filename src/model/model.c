@@ -65,6 +65,7 @@ smrt_model_read(Oid function)
 	model->name = quote_qualified_identifier(get_namespace_name(proc->pronamespace),
 											 NameStr(proc->proname));
 	model->strict = proc->proisstrict;
+	model->definer = proc->prosecdef ? proc->proowner : InvalidOid;
 	set_defaults(model);
 	read_arguments(tuple, model);
 	read_result(proc, model);
@@ -187,6 +188,7 @@ read_argument(SmrtModelArgument *argument, Oid type, const char *name,
 	bool		preferred;
 
 	argument->name = name ? pstrdup(name) : NULL;
+	argument->declared = type;
 	argument->type = getBaseType(type);
 	/* A literal that nobody gave a type is its text. */
 	if (get_typtype(argument->type) == TYPTYPE_PSEUDO &&

@@ -45,7 +45,9 @@ typedef enum SmrtNulls
 typedef struct SmrtModelArgument
 {
 	const char *name;			/* NULL: it has none */
-	Oid			type;			/* under any domain */
+	Oid			declared;		/* its type; the rest is of what is under any
+								 * domain */
+	Oid			type;
 	char		category;		/* pg_type.typcategory */
 	FmgrInfo	output;
 } SmrtModelArgument;
@@ -91,6 +93,8 @@ typedef struct SmrtModel
 	SmrtOnError on_error;
 	bool		deterministic;
 	bool		strict;
+	Oid			definer;		/* SECURITY DEFINER: whose keys sign, else
+								 * InvalidOid */
 	int			max_rows;		/* 1 for SINGLE */
 	int			max_bytes;
 	int			concurrency;

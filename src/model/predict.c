@@ -145,15 +145,30 @@ fail_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
 static void
 report(const SmrtModel *model, const SmrtOutcome *outcome, int level)
 {
+	SmrtReportWords words;
+
+	smrt_predict_words(model, outcome, &words);
+	ereport(level,
+			(errcode(words.sqlstate),
+			 errmsg_internal("%s", words.message),
+			 errdetail_internal("%s", words.detail),
+			 words.hint ? errhint("%s", words.hint) : 0));
+}
+
+void
+smrt_predict_words(const SmrtModel *model, const SmrtOutcome *outcome,
+				   SmrtReportWords *words)
+{
 	if (outcome->fault != NULL)
-		smrt_report_fault_at(level, outcome->fault, outcome->report);
-	else
-		ereport(level,
-				(errcode(SMRT_ERRCODE_BAD_REPLY),
-				 errmsg("model %s: %s", model->name, outcome->problem),
-				 errdetail("Request id %s. The answer begins with: %s",
-						   outcome->request_id.len ?
-						   smrt_report_text(outcome->request_id, 100) : "unknown",
-						   smrt_report_text(outcome->answer, outcome->answer.len)),
-				 errhint("If the container takes one row only, set the option max_rows to 1.")));
+	{
+		smrt_report_words(outcome->fault, outcome->report, words);
+		return;
+	}
+	words->sqlstate = SMRT_ERRCODE_BAD_REPLY;
+	words->message = psprintf("model %s: %s", model->name, outcome->problem);
+	words->detail = psprintf("Request id %s. The answer begins with: %s",
+							 outcome->request_id.len ?
+							 smrt_report_text(outcome->request_id, 100) : "unknown",
+							 smrt_report_text(outcome->answer, outcome->answer.len));
+	words->hint = "If the container takes one row only, set the option max_rows to 1.";
 }

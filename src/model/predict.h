@@ -14,6 +14,14 @@
 extern Datum smrt_predict_datum(const SmrtModel *model,
 								const SmrtOutcome *outcome, bool *is_null);
 
+/*
+ * What is reported of an outcome with a fault or a problem, palloc'ed.  Needs no
+ * transaction.
+ */
+extern void smrt_predict_words(const SmrtModel *model,
+							   const SmrtOutcome *outcome,
+							   SmrtReportWords *words);
+
 /* One row, sent alone and waited for. */
 extern Datum smrt_predict_row(const SmrtModel *model, const Datum *values,
 							  const bool *nulls, bool *is_null);

@@ -89,17 +89,29 @@ void
 smrt_report_fault_at(int level, const SmrtFault *fault,
 					 const SmrtReport *report)
 {
-	const FaultRow *row = &rows[fault->kind];
-	const char *hint = row->hint;
+	SmrtReportWords words;
 
+	smrt_report_words(fault, report, &words);
+	ereport(level,
+			(errcode(words.sqlstate),
+			 errmsg_internal("%s", words.message),
+			 errdetail_internal("%s", words.detail),
+			 words.hint ? errhint("%s", words.hint) : 0));
+}
+
+void
+smrt_report_words(const SmrtFault *fault, const SmrtReport *report,
+				  SmrtReportWords *words)
+{
+	const FaultRow *row = &rows[fault->kind];
+
+	words->sqlstate = row->sqlstate;
+	words->message = message(fault, report);
+	words->detail = detail(fault, report);
+	words->hint = row->hint;
 	if (fault->kind == SMRT_FAULT_TIMEOUT && report->ended_by != NULL &&
 		strcmp(report->ended_by, SMRT_ENDED_BY_TOTAL_TIMEOUT) == 0)
-		hint = "Raise total_timeout, or send less in one request.";
-	ereport(level,
-			(errcode(row->sqlstate),
-			 errmsg_internal("%s", message(fault, report)),
-			 errdetail_internal("%s", detail(fault, report)),
-			 hint ? errhint("%s", hint) : 0));
+		words->hint = "Raise total_timeout, or send less in one request.";
 }
 
 /* endpoint "x": the model failed: 500: shape mismatch */

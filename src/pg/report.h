@@ -54,6 +54,19 @@ extern void smrt_report_fault_at(int level, const SmrtFault *fault,
 pg_noreturn extern void smrt_report_fault(const SmrtFault *fault,
 										  const SmrtReport *report);
 
+/* What would be reported. */
+typedef struct SmrtReportWords
+{
+	int			sqlstate;
+	const char *message;
+	const char *detail;
+	const char *hint;			/* or NULL */
+} SmrtReportWords;
+
+/* The same as a value, palloc'ed.  Needs no transaction. */
+extern void smrt_report_words(const SmrtFault *fault, const SmrtReport *report,
+							  SmrtReportWords *words);
+
 /*
  * Bytes from outside as text in the database's encoding, palloc'ed: what is no
  * valid or visible character becomes \xNN, more than max bytes end in "...".

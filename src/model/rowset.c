@@ -1,0 +1,386 @@
+/*
+ * Rows in hand.  Their bytes lie in one buffer until all are sent; of what comes
+ * back each row keeps its own piece.
+ *
+ * Errors about a value are caught in a subtransaction, since types of users may
+ * run anything.  So no parallel worker may isolate rows.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "model/pack.h"
+#include "model/predict.h"
+#include "model/rowset.h"
+#include "model/row.h"
+#include "pg/alloc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+typedef struct Row
+{
+	size_t		begin;			/* in the set's cells */
+	size_t		len;
+	bool		skipped;		/* the model does not want it: NULL */
+	bool		left_out;
+	SmrtFailure *failure;
+	SmrtOutcome outcome;		/* with a piece: of a row that was answered */
+} Row;
+
+struct SmrtRowset
+{
+	MemoryContext context;
+	MemoryContext scratch;		/* reset row by row */
+	SmrtModel	model;
+	SmrtEngine *engine;
+	bool		isolate;
+	SmrtBuf		cells;			/* all rows, one after the other */
+	size_t		full;			/* bytes in cells that are enough */
+	size_t		frame;			/* bytes of a request around a row */
+	int			n_rows;
+	int			size;			/* of rows */
+	Row		   *rows;
+};
+
+/* One row's writing or reading, which may fail. */
+typedef struct Step
+{
+	void		(*run) (struct Step *step);
+	SmrtRowset *set;
+	Row		   *row;
+	const SmrtModel *model;
+	const Datum *values;		/* to write */
+	const bool *nulls;
+	MemoryContext context;		/* where the value read goes */
+	SmrtPrediction *prediction;
+} Step;
+
+static SmrtEngine *create_engine(const SmrtModel *model,
+								 SmrtEngineCounts *counts);
+static size_t frame_of(const SmrtModel *model);
+static void write_row(Step *step);
+static void take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome);
+static void read_row(Step *step);
+static void run(Step *step);
+static bool is_about_a_value(int sqlstate);
+static SmrtFailure *failure_of_error(const Step *step, const ErrorData *error);
+static SmrtFailure *failure_of_outcome(const SmrtModel *model,
+									   const SmrtOutcome *outcome);
+static const char *shown_id(SmrtSpan request_id);
+
+SmrtRowset *
+smrt_rowset_create(const SmrtModel *model, bool isolate,
+				   SmrtEngineCounts *counts)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "sagemaker_rt rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext before = MemoryContextSwitchTo(context);
+	SmrtRowset *set = palloc0(sizeof(SmrtRowset));
+
+	set->context = context;
+	set->scratch = AllocSetContextCreate(context, "sagemaker_rt row",
+										 ALLOCSET_DEFAULT_SIZES);
+	set->model = *model;
+	set->isolate = isolate;
+	/* The engine halves where a failed row is to be NULL. */
+	if (isolate)
+		set->model.on_error = SMRT_ON_ERROR_NULL;
+	set->engine = create_engine(&set->model, counts);
+	/* As much as is in flight at once, but one block of memory. */
+	set->full = Min((size_t) model->concurrency * model->max_bytes,
+					MaxAllocSize / 4);
+	set->frame = frame_of(model);
+	smrt_buf_init(&set->cells, &smrt_alloc_palloc, MaxAllocSize / 2);
+	set->size = 64;
+	set->rows = palloc(set->size * sizeof(Row));
+	MemoryContextSwitchTo(before);
+	return set;
+}
+
+/* For the model's definer, if it has one. */
+static SmrtEngine *
+create_engine(const SmrtModel *model, SmrtEngineCounts *counts)
+{
+	SmrtEngine *engine;
+	Oid			role;
+	int			flags;
+
+	if (!OidIsValid(model->definer))
+		return smrt_engine_create(model, counts);
+	GetUserIdAndSecContext(&role, &flags);
+	SetUserIdAndSecContext(model->definer, flags | SECURITY_LOCAL_USERID_CHANGE);
+	engine = smrt_engine_create(model, counts);
+	SetUserIdAndSecContext(role, flags);
+	return engine;
+}
+
+static size_t
+frame_of(const SmrtModel *model)
+{
+	SmrtPack	pack;
+
+	smrt_pack_init(&pack, model);
+	(void) smrt_pack_begin_row(&pack);
+	return smrt_pack_closed_len(&pack);
+}
+
+void
+smrt_rowset_delete(SmrtRowset *set)
+{
+	MemoryContextDelete(set->context);
+}
+
+int
+smrt_rowset_size(const SmrtRowset *set)
+{
+	return set->n_rows;
+}
+
+bool
+smrt_rowset_is_full(const SmrtRowset *set)
+{
+	return set->cells.len >= set->full;
+}
+
+void
+smrt_rowset_add(SmrtRowset *set, const Datum *values, const bool *nulls)
+{
+	Step		step = {write_row,.set = set,.values = values,.nulls = nulls};
+
+	if (set->n_rows == set->size)
+	{
+		set->size *= 2;
+		set->rows = repalloc_huge(set->rows, set->size * sizeof(Row));
+	}
+	step.row = &set->rows[set->n_rows++];
+	memset(step.row, 0, sizeof(Row));
+	step.row->begin = set->cells.len;
+	run(&step);
+}
+
+static void
+write_row(Step *step)
+{
+	SmrtRowset *set = step->set;
+	const SmrtModel *model = &set->model;
+	MemoryContext before = MemoryContextSwitchTo(set->scratch);
+	SmrtBuf		row;
+
+	smrt_buf_init(&row, &smrt_alloc_palloc, model->max_bytes);
+	step->row->skipped = !smrt_row_write(model, step->values, step->nulls, &row);
+	if (!smrt_buf_ok(&row) || row.len + set->frame > model->max_bytes)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model %s: a row alone is larger than a request may be",
+						model->name),
+				 errdetail("The option max_bytes permits %d bytes.",
+						   model->max_bytes)));
+	MemoryContextSwitchTo(set->context);
+	if (!step->row->skipped)
+		smrt_buf_append(&set->cells, row.data, row.len);
+	step->row->len = set->cells.len - step->row->begin;
+	MemoryContextSwitchTo(before);
+	MemoryContextReset(set->scratch);
+	if (!smrt_buf_ok(&set->cells))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model %s: too many bytes in one set of rows",
+						model->name)));
+}
+
+void
+smrt_rowset_digest(const SmrtRowset *set, int i,
+				   unsigned char digest[SMRT_SHA256_LEN])
+{
+	const Row  *row = &set->rows[i];
+
+	if (!smrt_sha256(smrt_span_of(set->cells.data ? set->cells.data + row->begin : "",
+								  row->len), digest))
+		elog(ERROR, "could not compute a SHA-256 digest");
+}
+
+void
+smrt_rowset_leave_out(SmrtRowset *set, int i)
+{
+	set->rows[i].left_out = true;
+}
+
+void
+smrt_rowset_send(SmrtRowset *set)
+{
+	MemoryContext before = MemoryContextSwitchTo(set->context);
+	SmrtOutcome outcome;
+	int			n_taken = 0;
+
+	for (int i = 0; i < set->n_rows; i++)
+	{
+		Row		   *row = &set->rows[i];
+		bool		sent = !row->skipped && !row->left_out && row->failure == NULL;
+		SmrtBuf    *body = smrt_engine_begin_row(set->engine);
+
+		if (sent)
+			smrt_buf_append(body, set->cells.data + row->begin, row->len);
+		smrt_engine_end_row(set->engine, !sent);
+		while (smrt_engine_next(set->engine, smrt_engine_is_full(set->engine),
+								&outcome))
+			take(set, &set->rows[n_taken++], &outcome);
+	}
+	smrt_engine_finish(set->engine);
+	while (smrt_engine_next(set->engine, true, &outcome))
+		take(set, &set->rows[n_taken++], &outcome);
+	MemoryContextSwitchTo(before);
+}
+
+/* Keeps what the engine forgets with its next outcome. */
+static void
+take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
+{
+	if (outcome->skipped)
+		return;
+	if (outcome->fault != NULL || outcome->problem != NULL)
+	{
+		row->failure = failure_of_outcome(&set->model, outcome);
+		return;
+	}
+	row->outcome = *outcome;
+	row->outcome.piece = smrt_span_copy(outcome->piece);
+	row->outcome.variant = smrt_span_copy(outcome->variant);
+	row->outcome.request_id = smrt_span_copy(outcome->request_id);
+	row->outcome.report = NULL;
+	row->outcome.answer = smrt_span(NULL);
+}
+
+void
+smrt_rowset_read(SmrtRowset *set, const SmrtModel *model, int i,
+				 SmrtPrediction *prediction)
+{
+	Row		   *row = &set->rows[i];
+	Step		step = {read_row,.set = set,.row = row,.model = model,
+	.context = CurrentMemoryContext,.prediction = prediction};
+
+	memset(prediction, 0, sizeof(*prediction));
+	prediction->is_null = true;
+	prediction->sent = !row->skipped && !row->left_out;
+	if (prediction->sent && row->failure == NULL)
+		run(&step);
+	prediction->failure = row->failure;
+	prediction->variant = row->outcome.variant.data;
+}
+
+static void
+read_row(Step *step)
+{
+	SmrtModel	model = *step->model;
+	MemoryContext before = MemoryContextSwitchTo(step->context);
+
+	/* What does not fit is to be raised here, and to be caught by run(). */
+	model.on_error = SMRT_ON_ERROR_ERROR;
+	step->prediction->value = smrt_predict_datum(&model, &step->row->outcome,
+												 &step->prediction->is_null);
+	MemoryContextSwitchTo(before);
+}
+
+/* Takes a step; an error that is about a value becomes the row's failure. */
+static void
+run(Step *step)
+{
+	SmrtRowset *set = step->set;
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (!set->isolate)
+	{
+		step->run(step);
+		return;
+	}
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		step->run(step);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(set->context);
+		if (!is_about_a_value(geterrcode()))
+			PG_RE_THROW();
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(set->context);
+		step->row->failure = failure_of_error(step, error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+}
+
+/* Values, limits, what domains and functions that these call object to. */
+static bool
+is_about_a_value(int sqlstate)
+{
+	return smrt_report_is_of_data(sqlstate) ||
+		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
+		sqlstate == ERRCODE_RAISE_EXCEPTION;
+}
+
+/* Another answer may be fit, unless the model says that there is no other. */
+static SmrtFailure *
+failure_of_error(const Step *step, const ErrorData *error)
+{
+	SmrtFailure *failure = palloc0(sizeof(SmrtFailure));
+	bool		of_answer = step->prediction != NULL;
+
+	failure->blame = of_answer && !step->set->model.deterministic ?
+		SMRT_BLAME_MOMENT : SMRT_BLAME_ROW;
+	failure->sqlstate = error->sqlerrcode;
+	failure->message = error->message;
+	failure->detail = error->detail;
+	failure->hint = error->hint;
+	failure->request_id = shown_id(step->row->outcome.request_id);
+	return failure;
+}
+
+static SmrtFailure *
+failure_of_outcome(const SmrtModel *model, const SmrtOutcome *outcome)
+{
+	SmrtFailure *failure = palloc0(sizeof(SmrtFailure));
+	SmrtReportWords words;
+
+	smrt_predict_words(model, outcome, &words);
+	failure->sqlstate = words.sqlstate;
+	failure->message = words.message;
+	failure->detail = words.detail;
+	failure->hint = words.hint;
+	if (outcome->fault != NULL)
+	{
+		failure->blame = smrt_blame(outcome->fault);
+		failure->request_id = shown_id(outcome->fault->request_id);
+	}
+	else
+	{
+		failure->blame = model->deterministic ? SMRT_BLAME_ROW : SMRT_BLAME_MOMENT;
+		failure->request_id = shown_id(outcome->request_id);
+	}
+	return failure;
+}
+
+static const char *
+shown_id(SmrtSpan request_id)
+{
+	return request_id.len > 0 ? smrt_report_text(request_id, 100) : NULL;
+}
+
+void
+smrt_failure_report(int level, const SmrtFailure *failure)
+{
+	ereport(level,
+			(errcode(failure->sqlstate),
+			 errmsg_internal("%s", failure->message),
+			 failure->detail ? errdetail_internal("%s", failure->detail) : 0,
+			 failure->hint ? errhint("%s", failure->hint) : 0));
+}

@@ -1,0 +1,93 @@
+/*
+ * Rows that are in hand, predicted together, each with its own success or
+ * failure as a value.
+ *
+ *     in a transaction:    set = smrt_rowset_create(model, ...);
+ *                          smrt_rowset_add(set, values, nulls), row by row
+ *     with or without one: smrt_rowset_send(set)
+ *     in a transaction:    smrt_rowset_read(set, model, i, ...)
+ *
+ * The three may be three transactions, as the worker has them, or one, as
+ * triggers have.  The set lives in the memory context that is current when it is
+ * made, and with isolate raises no error that is about one row only.
+ */
+#ifndef SMRT_MODEL_ROWSET_H
+#define SMRT_MODEL_ROWSET_H
+
+#include "aws/blame.h"
+#include "aws/digest.h"
+#include "model/engine.h"
+
+typedef struct SmrtRowset SmrtRowset;
+
+/* Why a row has no prediction. */
+typedef struct SmrtFailure
+{
+	SmrtBlame	blame;
+	int			sqlstate;
+	const char *message;
+	const char *detail;			/* or NULL */
+	const char *hint;			/* or NULL */
+	const char *request_id;		/* or NULL */
+} SmrtFailure;
+
+/* What became of a row. */
+typedef struct SmrtPrediction
+{
+	const SmrtFailure *failure; /* NULL: there is a value */
+	bool		sent;			/* else NULL without a call, as the model says */
+	Datum		value;
+	bool		is_null;
+	const char *variant;		/* that answered, or NULL */
+} SmrtPrediction;
+
+/*
+ * For the current role, or the model's definer.  With isolate, a request in
+ * which some row may be bad is halved and sent again, whatever the model's
+ * on_error, so that all other rows get their predictions.  The model must stay
+ * until everything is sent.  Needs a transaction.  Errors: as smrt_target_get().
+ */
+extern SmrtRowset *smrt_rowset_create(const SmrtModel *model, bool isolate,
+									  SmrtEngineCounts *counts);
+extern void smrt_rowset_delete(SmrtRowset *set);
+
+/*
+ * Adds a row.  Nothing of its datums is kept.  With isolate what is wrong with a
+ * value is the row's failure, else it is raised.
+ */
+extern void smrt_rowset_add(SmrtRowset *set, const Datum *values,
+							const bool *nulls);
+
+/* How many rows it has, and whether they are as many bytes as it should hold. */
+extern int	smrt_rowset_size(const SmrtRowset *set);
+extern bool smrt_rowset_is_full(const SmrtRowset *set);
+
+/*
+ * SHA-256 of what is sent for row i: equal digests, equal inputs.  Depends on no
+ * setting of the session.
+ */
+extern void smrt_rowset_digest(const SmrtRowset *set, int i,
+							   unsigned char digest[SMRT_SHA256_LEN]);
+
+/* Row i will not be sent, and has no prediction. */
+extern void smrt_rowset_leave_out(SmrtRowset *set, int i);
+
+/*
+ * Sends all rows and waits for what becomes of them.  Needs no transaction.
+ * Interruptible.  Raises what is wrong before anything can be sent: 28000 without
+ * credentials, 22023 without a region.
+ */
+extern void smrt_rowset_send(SmrtRowset *set);
+
+/*
+ * What became of row i, once sent; in the current memory context, the failure in
+ * the set's.  The model may have been read again since the set was made.  Needs
+ * a transaction.  Without isolate an answer that does not fit is raised.
+ */
+extern void smrt_rowset_read(SmrtRowset *set, const SmrtModel *model, int i,
+							 SmrtPrediction *prediction);
+
+/* Raises the failure, or, at a lower level, reports and returns. */
+extern void smrt_failure_report(int level, const SmrtFailure *failure);
+
+#endif							/* SMRT_MODEL_ROWSET_H */
