@@ -26,6 +26,8 @@
 #include "scan/batching.h"
 #include "scan/lateral.h"
 #include "scan/lift.h"
+#include "scan/unread.h"
+#include "scan/valueslist.h"
 
 #define LANGUAGE "sagemaker"
 
@@ -74,6 +76,7 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 		standard_planner(query, text, cursor_options, params);
 	if (!OidIsValid(language))
 		return statement;
+	step.range_table = statement->rtable;
 	step.next_node_id = FIRST_NODE_ID;
 	visit(&statement->planTree, &step, 0);
 	visit_list(statement->subplans, &step);
@@ -131,7 +134,11 @@ visit(Plan **node, SmrtStep *step, int limit)
 			visit_list(((MergeAppend *) *node)->mergeplans, step);
 			break;
 		case T_SubqueryScan:
+			smrt_unread_drop((SubqueryScan *) *node, step);
 			visit(&((SubqueryScan *) *node)->subplan, step, 0);
+			break;
+		case T_ValuesScan:
+			smrt_valueslist_spread((ValuesScan *) *node, step);
 			break;
 		case T_ModifyTable:
 			if (smrt_modify_plans(*node) != NULL)

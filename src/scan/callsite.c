@@ -381,6 +381,19 @@ is_deterministic(const SmrtCallSite *site)
 		smrt_model_read(site->call->funcid)->deterministic;
 }
 
+bool
+smrt_callsite_is_deterministic(Node *node, Oid language)
+{
+	SmrtCallSite site = {.call = (FuncExpr *) node};
+	CallKind	kind = kind_of(node, language);
+
+	if (kind == CALL_OF_OTHER)
+		return false;
+	site.is_invoke = kind == CALL_OF_INVOKE;
+	site.endpoint = kind == CALL_OF_MODEL ? NULL : "";
+	return is_deterministic(&site);
+}
+
 static bool
 is_model_call(Node *node, Oid language)
 {

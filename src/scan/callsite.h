@@ -51,6 +51,9 @@ extern bool smrt_callsite_takes_rows(Node *node, List ***arguments,
 /* Whether there is any, be it one that cannot become a column. */
 extern bool smrt_callsite_exists(Node *node, Oid language);
 
+/* Whether node is a call of a model that gives equal rows equal predictions. */
+extern bool smrt_callsite_is_deterministic(Node *node, Oid language);
+
 /*
  * A call's number among sites, from 1; 0: it is none of them.  Two equal calls
  * are one if the model is deterministic, or if they stood at one place of the

@@ -12,6 +12,7 @@
 typedef struct SmrtStep
 {
 	SmrtCallScope scope;
+	List	   *range_table;
 	int			next_node_id;
 	Cost		call_cost;		/* of nodes that called models */
 } SmrtStep;
