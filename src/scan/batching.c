@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "commands/proclang.h"
 #include "jit/jit.h"
 #include "nodes/makefuncs.h"
@@ -35,6 +36,9 @@
 #define FIRST_NODE_ID 1000000
 
 static planner_hook_type previous_planner;
+
+/* The statement that loaded the library, by when it began. */
+static TimestampTz installed_in;
 
 static PlannedStmt *plan(Query *query, const char *text, int cursor_options,
 						 ParamListInfo params);
@@ -57,6 +61,22 @@ smrt_batching_install(void)
 {
 	previous_planner = planner_hook;
 	planner_hook = plan;
+	installed_in = GetCurrentStatementStartTimestamp();
+}
+
+void
+smrt_batching_advise(void)
+{
+	static bool advised;
+
+	if (advised || !smrt_settings.batch ||
+		GetCurrentStatementStartTimestamp() != installed_in)
+		return;
+	advised = true;
+	ereport(NOTICE,
+			(errmsg("models are called row by row in this statement"),
+			 errdetail("It was planned before the library sagemaker_rt was loaded into this session; later statements are batched."),
+			 errhint("ALTER DATABASE ... SET session_preload_libraries = 'sagemaker_rt' loads it when a session begins.")));
 }
 
 static PlannedStmt *
@@ -117,11 +137,14 @@ visit(Plan **node, SmrtStep *step, int limit)
 {
 	Plan	   *before = *node;
 	Plan	   *unpacked;
+	bool		in_workers = step->in_workers;
 	bool		is_lifted;
 	Cost		cost;
 
 	if (*node == NULL)
 		return;
+	step->in_workers = in_workers || IsA(*node, Gather) || IsA(*node, GatherMerge);
+	smrt_unread_drop(*node, step);
 	visit(&(*node)->lefttree, step, limit_of(*node));
 	if (!IsA(*node, MergeJoin) || can_go_back((MergeJoin *) *node))
 		visit(&(*node)->righttree, step, 0);
@@ -134,7 +157,6 @@ visit(Plan **node, SmrtStep *step, int limit)
 			visit_list(((MergeAppend *) *node)->mergeplans, step);
 			break;
 		case T_SubqueryScan:
-			smrt_unread_drop((SubqueryScan *) *node, step);
 			visit(&((SubqueryScan *) *node)->subplan, step, 0);
 			break;
 		case T_ValuesScan:
@@ -147,6 +169,7 @@ visit(Plan **node, SmrtStep *step, int limit)
 		default:
 			break;
 	}
+	step->in_workers = in_workers;
 	cost = own_cost(*node);
 	is_lifted = smrt_lift_arguments(*node, step);
 	unpacked = smrt_lateral_unpack(*node, step, limit);

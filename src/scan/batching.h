@@ -8,4 +8,11 @@
 /* Puts the step after the planner, and after any step that is there. */
 extern void smrt_batching_install(void);
 
+/*
+ * Says once a session, by a NOTICE, how a statement that was planned before the
+ * library came would be batched.  To be called when one place of a statement
+ * calls a model for a second row.
+ */
+extern void smrt_batching_advise(void);
+
 #endif							/* SMRT_SCAN_BATCHING_H */

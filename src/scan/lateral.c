@@ -13,6 +13,7 @@
 #include "nodes/nodeFuncs.h"
 #include "scan/lateral.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 typedef struct Loop
 {
@@ -28,6 +29,7 @@ static Node *outer_arguments(Node *node, Loop *loop);
 static Node *unpack(Node *node, Loop *loop);
 static Node *unpack_inner(Node *node, Loop *loop);
 static Node *field(const Var *var, Loop *loop);
+static Node *whole_row(Loop *loop);
 
 Plan *
 smrt_lateral_unpack(Plan *node, SmrtStep *step, int limit)
@@ -148,11 +150,13 @@ field(const Var *var, Loop *loop)
 {
 	FieldSelect *select;
 
-	/* Of a whole row, a scan makes fields that are NULL where a call gives NULL. */
-	if (loop->is_composite ? var->varattno <= 0 : var->varattno != 1)
-		loop->understood = false;
 	if (!loop->is_composite)
+	{
+		loop->understood = loop->understood && var->varattno == 1;
 		return (Node *) loop->call;
+	}
+	if (var->varattno == 0)
+		return whole_row(loop);
 	select = makeNode(FieldSelect);
 	select->arg = (Expr *) loop->call;
 	select->fieldnum = var->varattno;
@@ -160,4 +164,39 @@ field(const Var *var, Loop *loop)
 	select->resulttypmod = var->vartypmod;
 	select->resultcollid = var->varcollid;
 	return (Node *) select;
+}
+
+/* A scan makes a row of NULLs where a call gives NULL. */
+static Node *
+whole_row(Loop *loop)
+{
+	Oid			type = loop->call->funcresulttype;
+	CoalesceExpr *coalesce = makeNode(CoalesceExpr);
+	RowExpr    *row = makeNode(RowExpr);
+	TupleDesc	tupdesc;
+
+	/* Its fields have the names that the statement gave them. */
+	if (type == RECORDOID)
+	{
+		loop->understood = false;
+		return (Node *) loop->call;
+	}
+	tupdesc = lookup_rowtype_tupdesc(type, -1);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(tupdesc, i);
+
+		row->args = lappend(row->args, column->attisdropped ?
+							makeNullConst(INT4OID, -1, InvalidOid) :
+							makeNullConst(column->atttypid, column->atttypmod,
+										  column->attcollation));
+	}
+	ReleaseTupleDesc(tupdesc);
+	row->row_typeid = type;
+	row->row_format = COERCE_IMPLICIT_CAST;
+	row->location = -1;
+	coalesce->coalescetype = type;
+	coalesce->args = list_make2(loop->call, row);
+	coalesce->location = -1;
+	return (Node *) coalesce;
 }

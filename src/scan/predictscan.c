@@ -1,6 +1,6 @@
 /*
  * The node.  It pulls rows from its child ahead of what it has to give, keeps
- * each as a minimal tuple, gives its values to the lane of each call, and hands the
+ * each as a minimal tuple, gives its values to the column of each call, and hands the
  * rows out in order with the predictions as columns.
  *
  * It has a loop, a qual and a projection of its own: ExecScan() would trust our
@@ -19,7 +19,7 @@
 #include "miscadmin.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
-#include "scan/lane.h"
+#include "scan/column.h"
 #include "scan/predictscan.h"
 #include "storage/dsm.h"
 #include "utils/memutils.h"
@@ -31,7 +31,7 @@
 typedef struct Shared
 {
 	int			n_workers;
-	SmrtEngineCounts counts[FLEXIBLE_ARRAY_MEMBER]; /* a worker's lanes, the
+	SmrtEngineCounts counts[FLEXIBLE_ARRAY_MEMBER]; /* a worker's columns, the
 													 * next one's, ... */
 } Shared;
 
@@ -39,8 +39,8 @@ typedef struct PredictScan
 {
 	CustomScanState css;
 	int			n_child_columns;
-	int			n_lanes;
-	SmrtLane  **lanes;			/* a call each */
+	int			n_columns;
+	SmrtColumn **columns;		/* a call each */
 	TupleTableSlot *row;		/* the child's row that is given out */
 	MemoryContext scan_context; /* engines and queue: reset by a rescan */
 	Oid			role;			/* for which rows are sent */
@@ -154,16 +154,16 @@ begin(CustomScanState *node, EState *estate, int eflags)
 	outerPlanState(node) = child;
 	scan->n_child_columns = intVal(list_nth(plan->custom_private,
 											SMRT_SCAN_N_CHILD_COLUMNS));
-	scan->n_lanes = list_length(models);
-	scan->lanes = palloc(scan->n_lanes * sizeof(SmrtLane *));
+	scan->n_columns = list_length(models);
+	scan->columns = palloc(scan->n_columns * sizeof(SmrtColumn *));
 	scan->row = ExecInitExtraTupleSlot(estate, ExecGetResultType(child),
 									   &TTSOpsMinimalTuple);
 	scan->scan_context = AllocSetContextCreate(estate->es_query_cxt,
 											   "sagemaker_rt scan",
 											   ALLOCSET_DEFAULT_SIZES);
 	foreach(cell, models)
-		scan->lanes[foreach_current_index(cell)] =
-			smrt_lane_create(lfirst(cell),
+		scan->columns[foreach_current_index(cell)] =
+			smrt_column_create(lfirst(cell),
 							 list_nth(plan->custom_exprs, foreach_current_index(cell)),
 							 &node->ss.ps);
 	scan->limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
@@ -189,10 +189,10 @@ prepare(PredictScan *scan)
 {
 	int			window = 0;
 
-	for (int i = 0; i < scan->n_lanes; i++)
+	for (int i = 0; i < scan->n_columns; i++)
 	{
-		smrt_lane_prepare(scan->lanes[i]);
-		window = Max(window, smrt_lane_window(scan->lanes[i]));
+		smrt_column_prepare(scan->columns[i]);
+		window = Max(window, smrt_column_window(scan->columns[i]));
 	}
 	scan->full_window = window;
 	scan->prepared = true;
@@ -252,8 +252,8 @@ read_ahead(PredictScan *scan)
 	if (!filled)
 		return;
 	if (scan->exhausted || is_first_rows)
-		for (int i = 0; i < scan->n_lanes; i++)
-			smrt_lane_finish(scan->lanes[i]);
+		for (int i = 0; i < scan->n_columns; i++)
+			smrt_column_finish(scan->columns[i]);
 }
 
 /*
@@ -281,8 +281,8 @@ rows_to_hold(const PredictScan *scan)
 static bool
 any_is_full(const PredictScan *scan)
 {
-	for (int i = 0; i < scan->n_lanes; i++)
-		if (smrt_lane_is_full(scan->lanes[i]))
+	for (int i = 0; i < scan->n_columns; i++)
+		if (smrt_column_is_full(scan->columns[i]))
 			return true;
 	return false;
 }
@@ -301,11 +301,11 @@ take_in(PredictScan *scan, TupleTableSlot *slot)
 	econtext->ecxt_outertuple = slot;
 	/* A cursor may be read on by another role. */
 	if (scan->role != GetUserId())
-		for (int i = 0; i < scan->n_lanes; i++)
-			smrt_lane_change_role(scan->lanes[i]);
+		for (int i = 0; i < scan->n_columns; i++)
+			smrt_column_change_role(scan->columns[i]);
 	scan->role = GetUserId();
-	for (int i = 0; i < scan->n_lanes; i++)
-		smrt_lane_take(scan->lanes[i], econtext);
+	for (int i = 0; i < scan->n_columns; i++)
+		smrt_column_take(scan->columns[i], econtext);
 	MemoryContextSwitchTo(before);
 }
 
@@ -329,11 +329,11 @@ give_out(PredictScan *scan)
 		slot->tts_values[i] = scan->row->tts_values[i];
 		slot->tts_isnull[i] = scan->row->tts_isnull[i];
 	}
-	for (int i = 0; i < scan->n_lanes; i++)
+	for (int i = 0; i < scan->n_columns; i++)
 	{
 		int			column = scan->n_child_columns + i;
 
-		slot->tts_values[column] = smrt_lane_give(scan->lanes[i],
+		slot->tts_values[column] = smrt_column_give(scan->columns[i],
 												  &slot->tts_isnull[column]);
 	}
 	ExecStoreVirtualTuple(slot);
@@ -363,8 +363,8 @@ reset(PredictScan *scan)
 {
 	ExecClearTuple(scan->row);	/* its tuple lies in the scan's context */
 	MemoryContextReset(scan->scan_context);
-	for (int i = 0; i < scan->n_lanes; i++)
-		smrt_lane_reset(scan->lanes[i]);
+	for (int i = 0; i < scan->n_columns; i++)
+		smrt_column_reset(scan->columns[i]);
 	dlist_init(&scan->queue);
 	scan->n_queued = 0;
 	scan->exhausted = false;
@@ -386,7 +386,7 @@ create_shared(CustomScanState *node, ParallelContext *parallel, void *place)
 {
 	PredictScan *scan = (PredictScan *) node;
 	Size		size = offsetof(Shared, counts) +
-		parallel->nworkers * scan->n_lanes * sizeof(SmrtEngineCounts);
+		parallel->nworkers * scan->n_columns * sizeof(SmrtEngineCounts);
 
 	*(dsm_handle *) place = DSM_HANDLE_INVALID;
 	if (node->ss.ps.instrument == NULL)
@@ -426,9 +426,9 @@ shut_down(CustomScanState *node)
 
 	if (!IsParallelWorker() || scan->shared == NULL)
 		return;
-	for (int i = 0; i < scan->n_lanes; i++)
-		smrt_engine_counts_add(&scan->shared->counts[ParallelWorkerNumber * scan->n_lanes + i],
-							   smrt_lane_counts(scan->lanes[i]));
+	for (int i = 0; i < scan->n_columns; i++)
+		smrt_engine_counts_add(&scan->shared->counts[ParallelWorkerNumber * scan->n_columns + i],
+							   smrt_column_counts(scan->columns[i]));
 	dsm_detach(scan->segment);
 	scan->shared = NULL;
 }
@@ -439,14 +439,14 @@ explain(CustomScanState *node, List *ancestors, ExplainState *es)
 	PredictScan *scan = (PredictScan *) node;
 
 	ExplainOpenGroup("Models", "Models", false, es);
-	for (int i = 0; i < scan->n_lanes; i++)
+	for (int i = 0; i < scan->n_columns; i++)
 	{
-		SmrtEngineCounts counts = *smrt_lane_counts(scan->lanes[i]);
+		SmrtEngineCounts counts = *smrt_column_counts(scan->columns[i]);
 
 		for (int w = 0; scan->shared != NULL && w < scan->shared->n_workers; w++)
 			smrt_engine_counts_add(&counts,
-								   &scan->shared->counts[w * scan->n_lanes + i]);
-		smrt_lane_explain(scan->lanes[i], &counts, es);
+								   &scan->shared->counts[w * scan->n_columns + i]);
+		smrt_column_explain(scan->columns[i], &counts, es);
 	}
 	ExplainCloseGroup("Models", "Models", false, es);
 }

@@ -67,6 +67,8 @@ smrt_rewrite_scan(Plan *child, SmrtRewrite *rewrite, List *target_list,
 	scan = smrt_predictscan_make(child, target_list, columns, rewrite->n_columns,
 								 models, expressions, limit);
 	scan->scan.plan.plan_node_id = rewrite->step->next_node_id++;
+	/* Else workers could not tell what they have sent. */
+	scan->scan.plan.parallel_aware = rewrite->step->in_workers;
 	return scan;
 }
 

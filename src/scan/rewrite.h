@@ -14,6 +14,7 @@ typedef struct SmrtStep
 	SmrtCallScope scope;
 	List	   *range_table;
 	int			next_node_id;
+	bool		in_workers;		/* below a Gather */
 	Cost		call_cost;		/* of nodes that called models */
 } SmrtStep;
 

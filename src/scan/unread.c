@@ -11,73 +11,98 @@
 #include "pg/compat.h"
 #include "scan/unread.h"
 
-/* A subquery's columns; as pull_varattnos() numbers them. */
+/* A column's number, as pull_varattnos() has it. */
 #define MEMBER(number) ((number) - FirstLowInvalidHeapAttributeNumber)
 
 static void drop(Plan *plan, Bitmapset *read, SmrtStep *step);
-static Bitmapset *with_sort_columns(Bitmapset *read, int n,
-									const AttrNumber *columns);
+static void drop_in_subquery(SubqueryScan *node, List *entries, SmrtStep *step);
+static Bitmapset *columns_read(int varno, List *target_list, List *quals);
+static Bitmapset *with_columns(Bitmapset *read, int n,
+							   const AttrNumber *columns);
 static bool computes_columns(const Plan *plan);
 static bool can_be_dropped(Node *expr, SmrtStep *step);
 static Node *without_models(Node *node, SmrtStep *step);
 
 void
-smrt_unread_drop(SubqueryScan *node, SmrtStep *step)
+smrt_unread_drop(Plan *node, SmrtStep *step)
+{
+	if (IsA(node, SubqueryScan))
+		drop_in_subquery((SubqueryScan *) node, node->targetlist, step);
+	else if (IsA(node, Agg) && ((Agg *) node)->chain == NIL)
+		drop(node->lefttree,
+			 with_columns(columns_read(OUTER_VAR, node->targetlist, node->qual),
+						  ((Agg *) node)->numCols, ((Agg *) node)->grpColIdx), step);
+}
+
+static void
+drop_in_subquery(SubqueryScan *node, List *entries, SmrtStep *step)
+{
+	drop(node->subplan,
+		 columns_read(node->scan.scanrelid, entries, node->scan.plan.qual), step);
+}
+
+static Bitmapset *
+columns_read(int varno, List *target_list, List *quals)
 {
 	Bitmapset  *read = NULL;
 
-	pull_varattnos((Node *) node->scan.plan.targetlist, node->scan.scanrelid, &read);
-	pull_varattnos((Node *) node->scan.plan.qual, node->scan.scanrelid, &read);
-	/* A whole row has all of them. */
-	if (!bms_is_member(MEMBER(0), read))
-		drop(node->subplan, read, step);
+	pull_varattnos((Node *) target_list, varno, &read);
+	pull_varattnos((Node *) quals, varno, &read);
+	return read;
 }
 
-/* From a plan that gives the subquery's columns, of which some are read. */
+/* From a plan that gives columns of which some are read. */
 static void
 drop(Plan *plan, Bitmapset *read, SmrtStep *step)
 {
+	List	   *entries = NIL;
 	ListCell   *cell;
 
+	/* A whole row has all of them. */
+	if (bms_is_member(MEMBER(0), read))
+		return;
 	switch (nodeTag(plan))
 	{
 		case T_Sort:
 		case T_IncrementalSort:
 			drop(plan->lefttree,
-				 with_sort_columns(read, ((Sort *) plan)->numCols,
-								   ((Sort *) plan)->sortColIdx), step);
-			break;
+				 with_columns(read, ((Sort *) plan)->numCols,
+							  ((Sort *) plan)->sortColIdx), step);
+			return;
 		case T_Limit:
 			/* WITH TIES compares them. */
 			drop(plan->lefttree,
-				 with_sort_columns(read, ((Limit *) plan)->uniqNumCols,
-								   ((Limit *) plan)->uniqColIdx), step);
-			break;
+				 with_columns(read, ((Limit *) plan)->uniqNumCols,
+							  ((Limit *) plan)->uniqColIdx), step);
+			return;
 		case T_Material:
 			drop(plan->lefttree, read, step);
-			break;
+			return;
 		case T_Append:
 			foreach(cell, ((Append *) plan)->appendplans)
 				drop(lfirst(cell), read, step);
-			break;
+			return;
 		default:
 			if (!computes_columns(plan))
-				break;
-			foreach(cell, plan->targetlist)
-			{
-				TargetEntry *entry = lfirst(cell);
-
-				if (!bms_is_member(MEMBER(entry->resno), read) &&
-					can_be_dropped((Node *) entry->expr, step))
-					entry->expr = (Expr *) makeNullConst(exprType((Node *) entry->expr),
-														 exprTypmod((Node *) entry->expr),
-														 exprCollation((Node *) entry->expr));
-			}
+				return;
 	}
+	foreach(cell, plan->targetlist)
+	{
+		TargetEntry *entry = lfirst(cell);
+		Node	   *expr = (Node *) entry->expr;
+
+		if (bms_is_member(MEMBER(entry->resno), read))
+			entries = lappend(entries, entry);
+		else if (can_be_dropped(expr, step))
+			entry->expr = (Expr *) makeNullConst(exprType(expr), exprTypmod(expr),
+												 exprCollation(expr));
+	}
+	if (IsA(plan, SubqueryScan))
+		drop_in_subquery((SubqueryScan *) plan, entries, step);
 }
 
 static Bitmapset *
-with_sort_columns(Bitmapset *read, int n, const AttrNumber *columns)
+with_columns(Bitmapset *read, int n, const AttrNumber *columns)
 {
 	read = bms_copy(read);
 	for (int i = 0; i < n; i++)

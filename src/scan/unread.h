@@ -7,10 +7,10 @@
 #include "scan/rewrite.h"
 
 /*
- * Columns of the subquery that call deterministic models, and that nothing above
- * it reads, are NULL from now on.  Models are volatile, so that the planner leaves
- * such columns in.
+ * Where node is a subquery or an aggregation: columns below it that call
+ * deterministic models, and that it does not read, are NULL from now on.  Models
+ * are volatile, so that the planner leaves such columns in.
  */
-extern void smrt_unread_drop(SubqueryScan *node, SmrtStep *step);
+extern void smrt_unread_drop(Plan *node, SmrtStep *step);
 
 #endif							/* SMRT_SCAN_UNREAD_H */

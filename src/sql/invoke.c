@@ -6,6 +6,7 @@
 
 #include "fmgr.h"
 #include "model/invocation.h"
+#include "scan/batching.h"
 
 PG_FUNCTION_INFO_V1(sagemaker_invoke);
 
@@ -27,6 +28,8 @@ sagemaker_invoke(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(before);
 		fcinfo->flinfo->fn_extra = site;
 	}
+	else
+		smrt_batching_advise();
 	for (int i = 0; i < fcinfo->nargs; i++)
 	{
 		values[i] = fcinfo->args[i].value;

@@ -10,6 +10,7 @@
 #include "commands/event_trigger.h"
 #include "fmgr.h"
 #include "model/predict.h"
+#include "scan/batching.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
@@ -43,6 +44,8 @@ sagemaker_call_handler(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(before);
 		fcinfo->flinfo->fn_extra = model;
 	}
+	else
+		smrt_batching_advise();
 	values = palloc(fcinfo->nargs * sizeof(Datum));
 	nulls = palloc(fcinfo->nargs * sizeof(bool));
 	for (int i = 0; i < fcinfo->nargs; i++)

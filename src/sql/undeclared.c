@@ -9,6 +9,7 @@
 
 #include "fmgr.h"
 #include "model/predict.h"
+#include "scan/batching.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -61,6 +62,8 @@ model_of(FunctionCallInfo fcinfo, int n_fixed, int max_rows)
 	MemoryContext before;
 	Oid		   *types;
 
+	if (model != NULL)
+		smrt_batching_advise();
 	if (model != NULL && strcmp(model->endpoint, endpoint) == 0)
 		return model;
 	if (model != NULL)

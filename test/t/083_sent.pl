@@ -39,6 +39,9 @@ CREATE FUNCTION guess(s text) RETURNS text LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "deterministic": false}';
 CREATE FUNCTION guesses(x int, s text, OUT a int, OUT c text) LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "deterministic": false}';
+CREATE FUNCTION definer(s text) RETURNS text LANGUAGE sagemaker SECURITY DEFINER
+	PARALLEL SAFE COST 10000 AS 'echo';
+CREATE VIEW scored AS SELECT id, fs(s) AS p FROM wide;
 CREATE FUNCTION inlined(s text) RETURNS text LANGUAGE sql AS 'SELECT guess($1)';
 ANALYZE wide; ANALYZE parts;
 SQL
@@ -84,6 +87,30 @@ for (
 	[ "SELECT id FROM wide WHERE id < 10 AND fs(s) > '0005' AND fs50(s) > '0007'", 4, 9 ],
 	[ "SELECT fs(s) FROM wide WHERE id < 4 UNION ALL SELECT fs(s) FROM wide WHERE id < 6", 3, 5 ],
 	[ 'UPDATE wide SET s = fs(s) WHERE id <= 40', 8, 16, 16 ],
+	[ "SELECT count(*) FILTER (WHERE fs(s) > '0007') FROM wide WHERE id <= 40", 8, 16, 16 ],
+	[ "SELECT string_agg(fs50(s), ',') FILTER (WHERE fs(s) > '0038') FROM wide WHERE id <= 40", 2, 8, 16, 16 ],
+	[ 'SELECT id % 2, max(fs(s)) FROM wide WHERE id <= 40 GROUP BY ROLLUP (1)', 8, 16, 16 ],
+	[ 'SELECT fs(s), generate_series(1, 2) FROM wide WHERE id <= 8', 8 ],
+	[ 'SELECT guess(s), generate_series(1, 2) FROM wide WHERE id <= 4', 8 ],
+	[ 'SELECT fs(s), unnest(\'{}\'::int[]) FROM wide' ],
+	[ 'SELECT generate_series(1, fs(s)::int) FROM wide WHERE id <= 40', 8, 16, 16 ],
+	[ "SELECT a.id FROM wide a JOIN wide b ON b.id = a.id + 1 AND fs(a.s) < fs50(b.s) WHERE a.id <= 10", 10, 10 ],
+	[ "SELECT w.id, p FROM wide w, LATERAL fs(w.s) p WHERE w.id <= 40 AND p > '0003'", 8, 16, 16 ],
+	[ 'SELECT w.id, p FROM wide w LEFT JOIN LATERAL fs(w.s) p ON true LIMIT 10', 10 ],
+	[ "SELECT l.* FROM (SELECT id / 100 AS id, s FROM wide WHERE id IN (100, 200, 300)) w, LATERAL guesses(w.id, w.s) l", 21 / 5 ],
+	[ "INSERT INTO parts VALUES (1, fs('0001')), (2, fs('0002')), (3, '0003')", 2 ],
+	[ "VALUES (1, fs('0001') || 'a'), (2, fs('0002') || 'a'), (3, fs('0003') || 'b')", 1, 2 ],
+	[ 'SELECT count(*) FROM (SELECT id, fs(s) FROM wide) q' ],
+	[ 'SELECT id FROM (SELECT id, fs(s) AS p, fs50(s) AS q FROM wide WHERE id < 4 ORDER BY 3, 1 LIMIT 9) q', 3 ],
+	[ 'SELECT id FROM (SELECT id, guess(s) FROM wide WHERE id < 4) q', 3 ],
+	[ 'SELECT id FROM scored WHERE id < 4' ],
+	[ 'SELECT id, p FROM scored WHERE id < 4', 3 ],
+	[ 'SELECT definer(s) FROM wide WHERE id <= 40', 8, 16, 16 ],
+	# A request a row, one for all fields of it.
+	[ "SELECT (sagemaker_invoke('echo', s || E'\\n')).* FROM wide WHERE id <= 20", (1) x 20 ],
+	[ "SELECT r.content_type, r.request_id FROM wide, LATERAL sagemaker_invoke('echo', s || E'\\n') r WHERE id <= 20", (1) x 20 ],
+	[ "SELECT sagemaker_invoke('echo', s || E'\\n') FROM wide LIMIT 10", (1) x 10 ],
+	[ "EXPLAIN SELECT sagemaker_invoke('echo', s || E'\\n') FROM wide" ],
 	[ 'INSERT INTO parts SELECT id, fs(s) FROM wide WHERE id < 4', 3 ],
 	[ 'DO $$ DECLARE r record; BEGIN FOR r IN SELECT fs(s) FROM wide LOOP EXIT; END LOOP; END $$', 16 ])
 {

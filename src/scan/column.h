@@ -2,14 +2,14 @@
  * One call of a scan: the arguments of every row go in, what the call gives comes
  * out in the order of the rows.  The call is of a model, or of sagemaker_invoke.
  */
-#ifndef SMRT_SCAN_LANE_H
-#define SMRT_SCAN_LANE_H
+#ifndef SMRT_SCAN_COLUMN_H
+#define SMRT_SCAN_COLUMN_H
 
 #include "commands/explain.h"
 #include "model/engine.h"
 #include "nodes/execnodes.h"
 
-typedef struct SmrtLane SmrtLane;
+typedef struct SmrtColumn SmrtColumn;
 
 /*
  * In the current memory context.  model is what smrt_predictscan_model() made;
@@ -17,7 +17,7 @@ typedef struct SmrtLane SmrtLane;
  * columns of the parent's child.  Raises 42501 if the current role may not
  * execute the function.
  */
-extern SmrtLane *smrt_lane_create(List *model, List *expressions,
+extern SmrtColumn *smrt_column_create(List *model, List *expressions,
 								  PlanState *parent);
 
 /*
@@ -25,40 +25,40 @@ extern SmrtLane *smrt_lane_create(List *model, List *expressions,
  * definition that is not valid stops no statement that calls nothing, as it does
  * not where calls are made row by row.
  */
-extern void smrt_lane_prepare(SmrtLane *lane);
+extern void smrt_column_prepare(SmrtColumn *column);
 
-/* How many rows its requests in flight can hold.  After smrt_lane_prepare(). */
-extern int	smrt_lane_window(const SmrtLane *lane);
+/* How many rows its requests in flight can hold.  After smrt_column_prepare(). */
+extern int	smrt_column_window(const SmrtColumn *column);
 
 /*
- * Takes in a row, ecxt_outertuple.  The lane keeps what it needs of it in the
- * current memory context, until smrt_lane_reset().
+ * Takes in a row, ecxt_outertuple.  The column keeps what it needs of it in the
+ * current memory context, until smrt_column_reset().
  */
-extern void smrt_lane_take(SmrtLane *lane, ExprContext *econtext);
+extern void smrt_column_take(SmrtColumn *column, ExprContext *econtext);
 
 /* Whether rows should be given out before more are taken in. */
-extern bool smrt_lane_is_full(const SmrtLane *lane);
+extern bool smrt_column_is_full(const SmrtColumn *column);
 
 /* No more rows for now: what waits for more of them is sent. */
-extern void smrt_lane_finish(SmrtLane *lane);
+extern void smrt_column_finish(SmrtColumn *column);
 
 /* What is sent from now on is for the current role, which was another one. */
-extern void smrt_lane_change_role(SmrtLane *lane);
+extern void smrt_column_change_role(SmrtColumn *column);
 
 /*
  * What the call gives for the oldest row not given out, in the current memory
  * context.  Counted as the call that it was.
  */
-extern Datum smrt_lane_give(SmrtLane *lane, bool *is_null);
+extern Datum smrt_column_give(SmrtColumn *column, bool *is_null);
 
 /* Forgets all rows; their memory is the caller's to reset. */
-extern void smrt_lane_reset(SmrtLane *lane);
+extern void smrt_column_reset(SmrtColumn *column);
 
 /* What it has sent so far. */
-extern const SmrtEngineCounts *smrt_lane_counts(const SmrtLane *lane);
+extern const SmrtEngineCounts *smrt_column_counts(const SmrtColumn *column);
 
 /* What it does, and with ANALYZE what was sent, by whomever. */
-extern void smrt_lane_explain(SmrtLane *lane, const SmrtEngineCounts *counts,
+extern void smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
 							  ExplainState *es);
 
-#endif							/* SMRT_SCAN_LANE_H */
+#endif							/* SMRT_SCAN_COLUMN_H */

@@ -1,5 +1,5 @@
 /*
- * Lanes.
+ * Calls as columns.
  *
  * The two kinds differ in what a row becomes: a few bytes of an engine's request,
  * or a request of its own, made of arguments that have to be kept until it is
@@ -18,7 +18,7 @@
 #include "model/row.h"
 #include "nodes/nodeFuncs.h"
 #include "pg/compat.h"
-#include "scan/lane.h"
+#include "scan/column.h"
 #include "scan/predictscan.h"
 #include "utils/acl.h"
 #include "utils/datum.h"
@@ -26,7 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-struct SmrtLane
+struct SmrtColumn
 {
 	MemoryContext context;		/* of the plan's execution */
 	List	   *description;	/* smrt_predictscan_model()'s */
@@ -51,7 +51,7 @@ struct SmrtLane
 	List	   *kept;			/* of MemoryContext: arguments of rows sent */
 };
 
-/* Whose identity was in force before the lane's. */
+/* Whose identity was in force before the column's. */
 typedef struct Identity
 {
 	Oid			user;
@@ -59,49 +59,49 @@ typedef struct Identity
 } Identity;
 
 static bool check_execute(Oid function, Oid *owner);
-static void evaluate(SmrtLane *lane, ExprContext *econtext);
-static bool is_reached(SmrtLane *lane, ExprContext *econtext);
-static void take_for_model(SmrtLane *lane, ExprContext *econtext);
-static void take_for_invoke(SmrtLane *lane, ExprContext *econtext);
-static Datum give_of_model(SmrtLane *lane, bool *is_null);
-static Datum give_of_invoke(SmrtLane *lane, bool *is_null);
+static void evaluate(SmrtColumn *column, ExprContext *econtext);
+static bool is_reached(SmrtColumn *column, ExprContext *econtext);
+static void take_for_model(SmrtColumn *column, ExprContext *econtext);
+static void take_for_invoke(SmrtColumn *column, ExprContext *econtext);
+static Datum give_of_model(SmrtColumn *column, bool *is_null);
+static Datum give_of_invoke(SmrtColumn *column, bool *is_null);
 static Identity become(Oid owner);
 static void become_again(const Identity *before);
 static void explain_counts(const SmrtEngineCounts *counts, ExplainState *es);
 
-SmrtLane *
-smrt_lane_create(List *model, List *expressions, PlanState *parent)
+SmrtColumn *
+smrt_column_create(List *model, List *expressions, PlanState *parent)
 {
-	SmrtLane   *lane = palloc0(sizeof(SmrtLane));
+	SmrtColumn *column = palloc0(sizeof(SmrtColumn));
 	Oid			function = DatumGetObjectId(list_nth_node(Const, model,
 														  SMRT_MODEL_FUNCTION)->constvalue);
 	List	   *arguments = list_copy_tail(expressions, 1);
 	ListCell   *cell;
 
-	lane->context = CurrentMemoryContext;
-	lane->description = model;
+	column->context = CurrentMemoryContext;
+	column->description = model;
 	/* The call is a column now, so the executor does not check it. */
-	if (!check_execute(function, &lane->owner))
-		lane->owner = InvalidOid;
-	fmgr_info(function, &lane->function);
+	if (!check_execute(function, &column->owner))
+		column->owner = InvalidOid;
+	fmgr_info(function, &column->function);
 	if (linitial(expressions) != NULL)
-		lane->guard = ExecInitExpr(linitial(expressions), parent);
-	lane->n_arguments = list_length(arguments);
-	lane->arguments = palloc(lane->n_arguments * sizeof(ExprState *));
-	lane->types = palloc(lane->n_arguments * sizeof(Oid));
-	lane->values = palloc(lane->n_arguments * sizeof(Datum));
-	lane->nulls = palloc(lane->n_arguments * sizeof(bool));
+		column->guard = ExecInitExpr(linitial(expressions), parent);
+	column->n_arguments = list_length(arguments);
+	column->arguments = palloc(column->n_arguments * sizeof(ExprState *));
+	column->types = palloc(column->n_arguments * sizeof(Oid));
+	column->values = palloc(column->n_arguments * sizeof(Datum));
+	column->nulls = palloc(column->n_arguments * sizeof(bool));
 	foreach(cell, arguments)
 	{
 		int			i = foreach_current_index(cell);
 
-		lane->arguments[i] = ExecInitExpr(lfirst(cell), parent);
-		lane->types[i] = exprType(lfirst(cell));
+		column->arguments[i] = ExecInitExpr(lfirst(cell), parent);
+		column->types[i] = exprType(lfirst(cell));
 	}
-	lane->row_context = AllocSetContextCreate(CurrentMemoryContext,
+	column->row_context = AllocSetContextCreate(CurrentMemoryContext,
 											  "sagemaker_rt row",
 											  ALLOCSET_DEFAULT_SIZES);
-	return lane;
+	return column;
 }
 
 /* Whether it runs as its owner. */
@@ -125,200 +125,200 @@ check_execute(Oid function, Oid *owner)
 }
 
 void
-smrt_lane_prepare(SmrtLane *lane)
+smrt_column_prepare(SmrtColumn *column)
 {
-	Oid			function = lane->function.fn_oid;
-	const char *endpoint = strVal(list_nth(lane->description, SMRT_MODEL_ENDPOINT));
+	Oid			function = column->function.fn_oid;
+	const char *endpoint = strVal(list_nth(column->description, SMRT_MODEL_ENDPOINT));
 	MemoryContext before;
 
-	if (lane->model != NULL || lane->site != NULL)
+	if (column->model != NULL || column->site != NULL)
 		return;
-	before = MemoryContextSwitchTo(lane->context);
-	if (intVal(list_nth(lane->description, SMRT_MODEL_IS_INVOKE)))
-		lane->site = smrt_invocation_site(function);
+	before = MemoryContextSwitchTo(column->context);
+	if (intVal(list_nth(column->description, SMRT_MODEL_IS_INVOKE)))
+		column->site = smrt_invocation_site(function);
 	else if (endpoint[0] == '\0')
-		lane->model = smrt_model_read(function);
+		column->model = smrt_model_read(function);
 	else
-		lane->model = smrt_model_undeclared(endpoint,
-											intVal(list_nth(lane->description,
+		column->model = smrt_model_undeclared(endpoint,
+											intVal(list_nth(column->description,
 															SMRT_MODEL_MAX_ROWS)),
-											lane->n_arguments, lane->types);
+											column->n_arguments, column->types);
 	MemoryContextSwitchTo(before);
 }
 
 int
-smrt_lane_window(const SmrtLane *lane)
+smrt_column_window(const SmrtColumn *column)
 {
-	return lane->site != NULL ? smrt_settings.concurrency :
-		lane->model->concurrency * lane->model->max_rows;
+	return column->site != NULL ? smrt_settings.concurrency :
+		column->model->concurrency * column->model->max_rows;
 }
 
 void
-smrt_lane_take(SmrtLane *lane, ExprContext *econtext)
+smrt_column_take(SmrtColumn *column, ExprContext *econtext)
 {
-	if (lane->site != NULL)
-		take_for_invoke(lane, econtext);
+	if (column->site != NULL)
+		take_for_invoke(column, econtext);
 	else
-		take_for_model(lane, econtext);
-	MemoryContextReset(lane->row_context);
+		take_for_model(column, econtext);
+	MemoryContextReset(column->row_context);
 }
 
 static void
-take_for_model(SmrtLane *lane, ExprContext *econtext)
+take_for_model(SmrtColumn *column, ExprContext *econtext)
 {
 	MemoryContext before;
 	SmrtBuf    *body;
 	bool		sent;
 	Identity	caller;
 
-	caller = become(lane->owner);
-	if (lane->engine == NULL)
-		lane->engine = smrt_engine_create(lane->model, &lane->counts);
-	body = smrt_engine_begin_row(lane->engine);
+	caller = become(column->owner);
+	if (column->engine == NULL)
+		column->engine = smrt_engine_create(column->model, &column->counts);
+	body = smrt_engine_begin_row(column->engine);
 	become_again(&caller);
 
-	before = MemoryContextSwitchTo(lane->row_context);
-	sent = is_reached(lane, econtext);
+	before = MemoryContextSwitchTo(column->row_context);
+	sent = is_reached(column, econtext);
 	if (sent)
-		evaluate(lane, econtext);
-	caller = become(lane->owner);
+		evaluate(column, econtext);
+	caller = become(column->owner);
 	if (sent)
-		sent = smrt_row_write(lane->model, lane->values, lane->nulls, body);
+		sent = smrt_row_write(column->model, column->values, column->nulls, body);
 	MemoryContextSwitchTo(before);
-	smrt_engine_end_row(lane->engine, !sent);
+	smrt_engine_end_row(column->engine, !sent);
 	become_again(&caller);
 }
 
 static void
-take_for_invoke(SmrtLane *lane, ExprContext *econtext)
+take_for_invoke(SmrtColumn *column, ExprContext *econtext)
 {
-	MemoryContext before = MemoryContextSwitchTo(lane->row_context);
-	bool		sent = is_reached(lane, econtext);
+	MemoryContext before = MemoryContextSwitchTo(column->row_context);
+	bool		sent = is_reached(column, econtext);
 	MemoryContext kept;
 	Identity	caller;
 
 	if (sent)
-		evaluate(lane, econtext);
+		evaluate(column, econtext);
 	MemoryContextSwitchTo(before);
 	kept = AllocSetContextCreate(CurrentMemoryContext, "sagemaker_rt arguments",
 								 ALLOCSET_SMALL_SIZES);
-	lane->kept = lappend(lane->kept, kept);
-	caller = become(lane->owner);
-	if (lane->invocations == NULL)
-		lane->invocations = smrt_invocations_create(lane->site, &lane->counts);
+	column->kept = lappend(column->kept, kept);
+	caller = become(column->owner);
+	if (column->invocations == NULL)
+		column->invocations = smrt_invocations_create(column->site, &column->counts);
 	if (sent)
 	{
 		MemoryContextSwitchTo(kept);
 		/* All types of its arguments are of variable length. */
-		for (int i = 0; i < lane->n_arguments; i++)
-			if (!lane->nulls[i])
-				lane->values[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(lane->values[i]));
-		smrt_invocations_send(lane->invocations, lane->values, lane->nulls);
+		for (int i = 0; i < column->n_arguments; i++)
+			if (!column->nulls[i])
+				column->values[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(column->values[i]));
+		smrt_invocations_send(column->invocations, column->values, column->nulls);
 		MemoryContextSwitchTo(before);
 	}
 	else
-		smrt_invocations_skip(lane->invocations);
+		smrt_invocations_skip(column->invocations);
 	become_again(&caller);
 }
 
 static bool
-is_reached(SmrtLane *lane, ExprContext *econtext)
+is_reached(SmrtColumn *column, ExprContext *econtext)
 {
 	bool		is_null;
 	Datum		reached;
 
-	if (lane->guard == NULL)
+	if (column->guard == NULL)
 		return true;
-	reached = ExecEvalExpr(lane->guard, econtext, &is_null);
+	reached = ExecEvalExpr(column->guard, econtext, &is_null);
 	return !is_null && DatumGetBool(reached);
 }
 
 static void
-evaluate(SmrtLane *lane, ExprContext *econtext)
+evaluate(SmrtColumn *column, ExprContext *econtext)
 {
-	for (int i = 0; i < lane->n_arguments; i++)
-		lane->values[i] = ExecEvalExpr(lane->arguments[i], econtext,
-									   &lane->nulls[i]);
+	for (int i = 0; i < column->n_arguments; i++)
+		column->values[i] = ExecEvalExpr(column->arguments[i], econtext,
+									   &column->nulls[i]);
 }
 
 bool
-smrt_lane_is_full(const SmrtLane *lane)
+smrt_column_is_full(const SmrtColumn *column)
 {
-	return (lane->engine != NULL && smrt_engine_is_full(lane->engine)) ||
-		(lane->invocations != NULL && smrt_invocations_is_full(lane->invocations));
+	return (column->engine != NULL && smrt_engine_is_full(column->engine)) ||
+		(column->invocations != NULL && smrt_invocations_is_full(column->invocations));
 }
 
 void
-smrt_lane_finish(SmrtLane *lane)
+smrt_column_finish(SmrtColumn *column)
 {
-	if (lane->engine != NULL)
-		smrt_engine_finish(lane->engine);
+	if (column->engine != NULL)
+		smrt_engine_finish(column->engine);
 }
 
 /* A request of its own is signed for the role that sends it anyway. */
 void
-smrt_lane_change_role(SmrtLane *lane)
+smrt_column_change_role(SmrtColumn *column)
 {
-	if (lane->engine != NULL && !OidIsValid(lane->owner))
-		smrt_engine_change_role(lane->engine);
+	if (column->engine != NULL && !OidIsValid(column->owner))
+		smrt_engine_change_role(column->engine);
 }
 
 Datum
-smrt_lane_give(SmrtLane *lane, bool *is_null)
+smrt_column_give(SmrtColumn *column, bool *is_null)
 {
-	Identity	caller = become(lane->owner);
-	Datum		result = lane->site != NULL ? give_of_invoke(lane, is_null) :
-		give_of_model(lane, is_null);
+	Identity	caller = become(column->owner);
+	Datum		result = column->site != NULL ? give_of_invoke(column, is_null) :
+		give_of_model(column, is_null);
 
 	become_again(&caller);
 	return result;
 }
 
 static Datum
-give_of_model(SmrtLane *lane, bool *is_null)
+give_of_model(SmrtColumn *column, bool *is_null)
 {
 	LOCAL_FCINFO(fcinfo, 0);
 	PgStat_FunctionCallUsage usage;
 	SmrtOutcome outcome;
 	Datum		result;
 
-	InitFunctionCallInfoData(*fcinfo, &lane->function, 0, InvalidOid, NULL, NULL);
-	if (!smrt_engine_next(lane->engine, true, &outcome))
+	InitFunctionCallInfoData(*fcinfo, &column->function, 0, InvalidOid, NULL, NULL);
+	if (!smrt_engine_next(column->engine, true, &outcome))
 	{
-		smrt_engine_finish(lane->engine);
-		if (!smrt_engine_next(lane->engine, true, &outcome))
+		smrt_engine_finish(column->engine);
+		if (!smrt_engine_next(column->engine, true, &outcome))
 			elog(ERROR, "a row got no outcome");
 	}
 	if (outcome.skipped)
-		return smrt_predict_datum(lane->model, &outcome, is_null);
+		return smrt_predict_datum(column->model, &outcome, is_null);
 	pgstat_init_function_usage(fcinfo, &usage);
-	result = smrt_predict_datum(lane->model, &outcome, is_null);
+	result = smrt_predict_datum(column->model, &outcome, is_null);
 	pgstat_end_function_usage(&usage, true);
 	return result;
 }
 
 static Datum
-give_of_invoke(SmrtLane *lane, bool *is_null)
+give_of_invoke(SmrtColumn *column, bool *is_null)
 {
 	LOCAL_FCINFO(fcinfo, 0);
 	PgStat_FunctionCallUsage usage;
 	Datum		result;
 
-	InitFunctionCallInfoData(*fcinfo, &lane->function, 0, InvalidOid, NULL, NULL);
+	InitFunctionCallInfoData(*fcinfo, &column->function, 0, InvalidOid, NULL, NULL);
 	pgstat_init_function_usage(fcinfo, &usage);
-	result = smrt_invocations_next(lane->invocations, is_null);
+	result = smrt_invocations_next(column->invocations, is_null);
 	pgstat_end_function_usage(&usage, true);
-	MemoryContextDelete(linitial(lane->kept));
-	lane->kept = list_delete_first(lane->kept);
+	MemoryContextDelete(linitial(column->kept));
+	column->kept = list_delete_first(column->kept);
 	return result;
 }
 
 void
-smrt_lane_reset(SmrtLane *lane)
+smrt_column_reset(SmrtColumn *column)
 {
-	lane->engine = NULL;
-	lane->invocations = NULL;
-	lane->kept = NIL;
+	column->engine = NULL;
+	column->invocations = NULL;
+	column->kept = NIL;
 }
 
 /*
@@ -343,22 +343,22 @@ become_again(const Identity *before)
 }
 
 const SmrtEngineCounts *
-smrt_lane_counts(const SmrtLane *lane)
+smrt_column_counts(const SmrtColumn *column)
 {
-	return &lane->counts;
+	return &column->counts;
 }
 
 void
-smrt_lane_explain(SmrtLane *lane, const SmrtEngineCounts *counts,
+smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
 				  ExplainState *es)
 {
 	const SmrtModel *model;
 
-	smrt_lane_prepare(lane);
-	model = lane->model;
+	smrt_column_prepare(column);
+	model = column->model;
 	ExplainOpenGroup("Model", NULL, true, es);
 	if (model == NULL)
-		ExplainPropertyText("Function", get_func_name(lane->function.fn_oid), es);
+		ExplainPropertyText("Function", get_func_name(column->function.fn_oid), es);
 	else
 	{
 		ExplainPropertyText("Model", model->name, es);
@@ -403,6 +403,8 @@ explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
 	ExplainPropertyFloat("Rows per Request", NULL,
 						 (double) (counts->rows + counts->rows_again) / counts->requests,
 						 1, es);
+	if (!es->timing)
+		return;
 	ExplainPropertyFloat("Min Request Time", "ms", counts->min_time_us / 1000.0, 3, es);
 	ExplainPropertyFloat("Average Request Time", "ms",
 						 counts->time_us / 1000.0 / counts->requests, 3, es);
