@@ -184,6 +184,13 @@ for my $query ('SELECT fs(s) FROM parts', 'SELECT sum(length(fs(s))) FROM parts'
 	$s->quit;
 }
 
+# Tables have descriptors too, which stay open.
+sub sockets
+{
+	my %descriptors = descriptors($_[0]);
+	return scalar grep { /^socket/ } values %descriptors;
+}
+
 #
 # A cancel ends what is in flight, and leaves nothing.
 #
@@ -192,7 +199,7 @@ for my $statement ('SELECT count(fs1(s)) FROM wide', "SELECT id FROM wide WHERE 
 {
 	my $s = Session->new($node);
 	$s->must('SELECT count(fs1(s)) FROM wide WHERE id <= 32');
-	my %before = descriptors($s->pid);
+	my $before = sockets($s->pid);
 	$emulator->reset;
 	$emulator->script('echo', [ ({}) x 32 ], { use => 'hang' });
 	$s->start($statement);
@@ -202,8 +209,7 @@ for my $statement ('SELECT count(fs1(s)) FROM wide', "SELECT id FROM wide WHERE 
 	my $result = $s->finish;
 	ok($there && $result->{sqlstate} eq '57014', "$statement is cancelled with requests in flight");
 	cmp_ok($result->{at} - $ordered, '<', 1, 'within a second');
-	my %after = descriptors($s->pid);
-	cmp_ok(scalar(keys %after), '<=', scalar(keys %before), 'and leaves no descriptor');
+	cmp_ok(sockets($s->pid), '<=', $before, 'and leaves no connection');
 	$emulator->reset;
 	is($s->run('SELECT count(fs1(s)) FROM wide')->{output}, 1000, 'and the next statement works');
 	$s->quit;
