@@ -5,9 +5,9 @@
 #ifndef SMRT_SCAN_COLUMN_H
 #define SMRT_SCAN_COLUMN_H
 
-#include "commands/explain.h"
 #include "model/engine.h"
 #include "nodes/execnodes.h"
+#include "pg/compat.h"
 
 typedef struct SmrtColumn SmrtColumn;
 
