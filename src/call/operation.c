@@ -19,7 +19,11 @@ typedef enum Pattern
 	PATTERN_FIELD,				/* any printable ASCII */
 	PATTERN_WORDS,				/* the same, the first no blank */
 	PATTERN_NAME,				/* letters and digits, hyphens inside */
-	PATTERN_SESSION				/* a name, or NEW_SESSION */
+	PATTERN_SESSION,			/* a name, or NEW_SESSION */
+	PATTERN_LOCATION,			/* s3:// or https://, and a host */
+	PATTERN_PATH,				/* what object keys are best made of */
+	PATTERN_FILENAME,			/* a name with at most one dot */
+	PATTERN_NUMBER				/* min and max are of its value */
 } Pattern;
 
 typedef struct MemberRow
@@ -39,16 +43,19 @@ static const MemberRow members[] = {
 	{"content_type", {
 		IN(INVOKE, "Content-Type"),
 		IN(STREAM, "Content-Type"),
+		IN(ASYNC, "X-Amzn-SageMaker-Content-Type"),
 	}, 0, 1024, PATTERN_FIELD},
 	[SMRT_MEMBER_ACCEPT] =
 	{"accept", {
 		IN(INVOKE, "Accept"),
 		IN(STREAM, "X-Amzn-SageMaker-Accept"),
+		IN(ASYNC, "X-Amzn-SageMaker-Accept"),
 	}, 0, 1024, PATTERN_FIELD},
 	[SMRT_MEMBER_CUSTOM_ATTRIBUTES] =
 	{"custom_attributes", {
 		IN(INVOKE, "X-Amzn-SageMaker-Custom-Attributes"),
 		IN(STREAM, "X-Amzn-SageMaker-Custom-Attributes"),
+		IN(ASYNC, "X-Amzn-SageMaker-Custom-Attributes"),
 	}, 0, 1024, PATTERN_FIELD},
 	[SMRT_MEMBER_TARGET_MODEL] =
 	{"target_model", {
@@ -68,6 +75,7 @@ static const MemberRow members[] = {
 	{"inference_id", {
 		IN(INVOKE, "X-Amzn-SageMaker-Inference-Id"),
 		IN(STREAM, "X-Amzn-SageMaker-Inference-Id"),
+		IN(ASYNC, "X-Amzn-SageMaker-Inference-Id"),
 	}, 1, 64, PATTERN_WORDS},
 	[SMRT_MEMBER_ENABLE_EXPLANATIONS] =
 	{"enable_explanations", {
@@ -88,6 +96,26 @@ static const MemberRow members[] = {
 		IN(INVOKE, "X-Amzn-SageMaker-Prefix-Aware-Id"),
 		IN(STREAM, "X-Amzn-SageMaker-Prefix-Aware-Id"),
 	}, 1, 64, PATTERN_WORDS},
+	[SMRT_MEMBER_INPUT_LOCATION] =
+	{"input_location", {
+		IN(ASYNC, "X-Amzn-SageMaker-InputLocation"),
+	}, 1, 1024, PATTERN_LOCATION},
+	[SMRT_MEMBER_S3_OUTPUT_PATH_EXTENSION] =
+	{"s3_output_path_extension", {
+		IN(ASYNC, "X-Amzn-SageMaker-S3OutputPathExtension"),
+	}, 1, 512, PATTERN_PATH},
+	[SMRT_MEMBER_FILENAME] =
+	{"filename", {
+		IN(ASYNC, "X-Amzn-SageMaker-Filename"),
+	}, 1, 32, PATTERN_FILENAME},
+	[SMRT_MEMBER_REQUEST_TTL_SECONDS] =
+	{"request_ttl_seconds", {
+		IN(ASYNC, "X-Amzn-SageMaker-RequestTTLSeconds"),
+	}, 60, 21600, PATTERN_NUMBER},
+	[SMRT_MEMBER_INVOCATION_TIMEOUT_SECONDS] =
+	{"invocation_timeout_seconds", {
+		IN(ASYNC, "X-Amzn-SageMaker-InvocationTimeoutSeconds"),
+	}, 1, 3600, PATTERN_NUMBER},
 };
 
 StaticAssertDecl(lengthof(members) == SMRT_MEMBER_COUNT,
@@ -96,6 +124,7 @@ StaticAssertDecl(lengthof(members) == SMRT_MEMBER_COUNT,
 static const char *const paths[] = {
 	[SMRT_OPERATION_INVOKE] = "/invocations",
 	[SMRT_OPERATION_STREAM] = "/invocations-response-stream",
+	[SMRT_OPERATION_ASYNC] = "/async-invocations",
 };
 
 StaticAssertDecl(lengthof(paths) == SMRT_OPERATION_COUNT,
@@ -103,11 +132,17 @@ StaticAssertDecl(lengthof(paths) == SMRT_OPERATION_COUNT,
 
 static const SmrtSpan member_prefix = SMRT_LITERAL("X-Amzn-SageMaker-");
 
+static bool check_member(SmrtOperation operation, const MemberRow *row,
+						 SmrtSpan value, SmrtError *error);
 static bool check_length(SmrtSpan value, int min, int max, SmrtError *error);
 static bool check_pattern(SmrtOperation operation, SmrtSpan value,
 						  Pattern pattern, SmrtError *error);
 static bool check_field(SmrtSpan value, SmrtError *error);
 static bool check_name(SmrtSpan value, SmrtError *error);
+static bool check_location(SmrtSpan value, SmrtError *error);
+static bool check_path(SmrtSpan value, SmrtError *error);
+static bool check_filename(SmrtSpan value, SmrtError *error);
+static bool check_number(SmrtSpan value, int min, int max, SmrtError *error);
 static bool check_extra(SmrtOperation operation, const SmrtHeader *header,
 						SmrtError *error);
 static bool alphanumeric(char c);
@@ -138,6 +173,11 @@ smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 	if (!check_length(request->endpoint, 1, MAX_ENDPOINT_NAME, error) ||
 		!check_name(request->endpoint, error))
 		return false;
+	*argument = smrt_span("input_location");
+	if (request->operation == SMRT_OPERATION_ASYNC &&
+		smrt_span_absent(request->body) ==
+		smrt_span_absent(request->members[SMRT_MEMBER_INPUT_LOCATION]))
+		return smrt_error_set(error, "either it or a body is needed, and not both");
 	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
 	{
 		SmrtSpan	value = request->members[i];
@@ -147,9 +187,7 @@ smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 		*argument = smrt_span(members[i].name);
 		if (smrt_span_absent(members[i].headers[request->operation]))
 			return smrt_error_set(error, "the operation has no such member");
-		if (!check_length(value, members[i].min, members[i].max, error) ||
-			!check_pattern(request->operation, value, members[i].pattern,
-						   error))
+		if (!check_member(request->operation, &members[i], value, error))
 			return false;
 	}
 	for (int i = 0; i < request->n_extra; i++)
@@ -178,6 +216,16 @@ smrt_request_require(const SmrtRequest *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" is not valid: %s",
 						smrt_report_text(argument, NAMEDATALEN), error.text)));
+}
+
+static bool
+check_member(SmrtOperation operation, const MemberRow *row, SmrtSpan value,
+			 SmrtError *error)
+{
+	if (row->pattern == PATTERN_NUMBER)
+		return check_number(value, row->min, row->max, error);
+	return check_length(value, row->min, row->max, error) &&
+		check_pattern(operation, value, row->pattern, error);
 }
 
 static bool
@@ -210,6 +258,14 @@ check_pattern(SmrtOperation operation, SmrtSpan value, Pattern pattern,
 				check_name(value, error);
 		case PATTERN_NAME:
 			return check_name(value, error);
+		case PATTERN_LOCATION:
+			return check_location(value, error);
+		case PATTERN_PATH:
+			return check_path(value, error);
+		case PATTERN_FILENAME:
+			return check_filename(value, error);
+		case PATTERN_NUMBER:
+			break;				/* has no length */
 	}
 	return false;
 }
@@ -235,6 +291,57 @@ check_name(SmrtSpan value, SmrtError *error)
 			return smrt_error_set(error, "only letters, digits and inner hyphens are permitted");
 	}
 	return true;
+}
+
+static bool
+check_location(SmrtSpan value, SmrtError *error)
+{
+	static const SmrtSpan schemes[] = {SMRT_LITERAL("s3://"), SMRT_LITERAL("https://")};
+
+	for (int i = 0; i < lengthof(schemes); i++)
+		if (smrt_span_starts_with(value, schemes[i]) &&
+			smrt_span_up_to(smrt_span_after(value, schemes[i].len), '/').len > 0)
+			return check_field(value, error);
+	return smrt_error_set(error, "it is not of the form s3://bucket/key");
+}
+
+static bool
+check_path(SmrtSpan value, SmrtError *error)
+{
+	for (size_t i = 0; i < value.len; i++)
+		if (!alphanumeric(value.data[i]) &&
+			memchr("!_.*'()/-", value.data[i], 9) == NULL)
+			return smrt_error_set(error, "only letters, digits and !_.*'()/- are permitted");
+	return true;
+}
+
+static bool
+check_filename(SmrtSpan value, SmrtError *error)
+{
+	int			dots = 0;
+
+	for (size_t i = 0; i < value.len; i++)
+	{
+		char		c = value.data[i];
+
+		dots += c == '.';
+		if (!alphanumeric(c) &&
+			(i == 0 || dots > 1 || (c != '-' && c != '_' && c != '.')))
+			return smrt_error_set(error, "only letters, digits, hyphens, underscores and one dot are permitted, and first a letter or digit");
+	}
+	return true;
+}
+
+static bool
+check_number(SmrtSpan value, int min, int max, SmrtError *error)
+{
+	int			number = 0;
+
+	for (size_t i = 0; i < value.len && number >= 0 && number <= max; i++)
+		number = value.data[i] < '0' || value.data[i] > '9' ? -1 :
+			number * 10 + (value.data[i] - '0');
+	return (number >= min && number <= max) ||
+		smrt_error_set(error, "it must be between %d and %d", min, max);
 }
 
 /*

@@ -13,12 +13,13 @@ typedef enum SmrtOperation
 {
 	SMRT_OPERATION_INVOKE,		/* InvokeEndpoint */
 	SMRT_OPERATION_STREAM,		/* InvokeEndpointWithResponseStream */
+	SMRT_OPERATION_ASYNC,		/* InvokeEndpointAsync */
 	SMRT_OPERATION_COUNT
 } SmrtOperation;
 
 /*
- * Members beside EndpointName and Body: InvokeEndpoint's, in the API's order.
- * Another operation may lack some.
+ * Members beside EndpointName and Body: InvokeEndpoint's in the API's order, of
+ * which another operation may lack some, then those that only others have.
  */
 typedef enum SmrtMember
 {
@@ -33,15 +34,22 @@ typedef enum SmrtMember
 	SMRT_MEMBER_INFERENCE_COMPONENT_NAME,
 	SMRT_MEMBER_SESSION_ID,
 	SMRT_MEMBER_PREFIX_AWARE_ID,
+	SMRT_MEMBER_INPUT_LOCATION,
+	SMRT_MEMBER_S3_OUTPUT_PATH_EXTENSION,
+	SMRT_MEMBER_FILENAME,
+	SMRT_MEMBER_REQUEST_TTL_SECONDS,
+	SMRT_MEMBER_INVOCATION_TIMEOUT_SECONDS,
 	SMRT_MEMBER_COUNT
 } SmrtMember;
+
+#define SMRT_INVOKE_MEMBER_COUNT (SMRT_MEMBER_PREFIX_AWARE_ID + 1)
 
 /* All spans belong to the caller and stay until the call has ended. */
 typedef struct SmrtRequest
 {
 	SmrtOperation operation;
 	SmrtSpan	endpoint;
-	SmrtSpan	body;
+	SmrtSpan	body;			/* absent: InvokeEndpointAsync's is in S3 */
 	SmrtSpan	members[SMRT_MEMBER_COUNT]; /* absent ones are not sent */
 	const SmrtHeader *extra;	/* members that AWS added later */
 	int			n_extra;

@@ -138,7 +138,7 @@ check_members(const SmrtModel *model)
 	SmrtSpan	member;
 	SmrtError	error;
 
-	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
 		request.members[i] = smrt_span(model->members[i]);
 	if (!smrt_request_check(&request, &member, &error))
 		not_valid(pnstrdup(member.data, member.len), error.text);
@@ -290,7 +290,7 @@ store_word(const OptionRow *row, const char *text, int *field)
 static int
 member_of(const char *name)
 {
-	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
 		if (strcmp(smrt_member_name(i), name) == 0)
 			return i;
 	return -1;
@@ -336,7 +336,7 @@ unknown_option(const char *name)
 	initStringInfo(&all);
 	for (int i = 0; i < lengthof(rows); i++)
 		appendStringInfo(&all, "%s, ", rows[i].name);
-	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
 		appendStringInfo(&all, "%s, ", smrt_member_name(i));
 	for (int i = 0; smrt_limit_name(i) != NULL; i++)
 		appendStringInfo(&all, "%s%s", i > 0 ? ", " : "", smrt_limit_name(i));

@@ -128,7 +128,7 @@ fill_request(SmrtEngine *engine)
 	SmrtRequest *request = &engine->request;
 
 	request->endpoint = smrt_span(model->endpoint);
-	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
 		request->members[i] = smrt_span(model->members[i]);
 	if (model->members[SMRT_MEMBER_CONTENT_TYPE] == NULL)
 		request->members[SMRT_MEMBER_CONTENT_TYPE] =

@@ -28,7 +28,7 @@ typedef enum Argument
 	ARG_ENDPOINT,
 	ARG_BODY,
 	ARG_FIRST_MEMBER,
-	ARG_SERVER = ARG_FIRST_MEMBER + SMRT_MEMBER_COUNT,
+	ARG_SERVER = ARG_FIRST_MEMBER + SMRT_INVOKE_MEMBER_COUNT,
 	ARG_OPTIONS,
 	ARG_COUNT
 } Argument;
@@ -180,7 +180,7 @@ read_request(SmrtInvokeSite *site, const Datum *values, const bool *nulls,
 {
 	request->endpoint = text_argument(values, nulls, ARG_ENDPOINT);
 	request->body = read_body(site, values[ARG_BODY]);
-	for (int i = 0; i < SMRT_MEMBER_COUNT; i++)
+	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
 		request->members[i] = text_argument(values, nulls, ARG_FIRST_MEMBER + i);
 	if (smrt_span_absent(request->members[SMRT_MEMBER_CONTENT_TYPE]) &&
 		(site->body_type == JSONOID || site->body_type == JSONBOID))

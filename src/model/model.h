@@ -84,7 +84,7 @@ typedef struct SmrtModel
 								 * of what has no declaration */
 	const char *endpoint;
 	const char *server;			/* NULL: the default */
-	const char *members[SMRT_MEMBER_COUNT]; /* NULL: not sent */
+	const char *members[SMRT_INVOKE_MEMBER_COUNT]; /* NULL: not sent */
 	SmrtRowFormat format;
 	bool		header;			/* CSV: argument names come first */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
