@@ -89,9 +89,11 @@ static const RegionPrefix regions[] = {
 	{SMRT_LITERAL("us-isof-"), AWS_ISO_F},
 };
 
-static bool is_global_sts(SmrtService service, SmrtSpan region);
+static bool is_global(SmrtService service, SmrtSpan region);
 static SmrtSpan first_labels(const SmrtEndpointQuery *query,
 							 const Partition *partition);
+static bool s3_host(const SmrtEndpointQuery *query, SmrtBuf *host,
+					SmrtError *error);
 static bool is_label(SmrtSpan s);
 static const Partition *find_partition(SmrtSpan region);
 static bool is_word_and_number(SmrtSpan s);
@@ -107,7 +109,9 @@ smrt_endpoint_host(const SmrtEndpointQuery *query, SmrtBuf *host,
 	if (!is_label(query->region))
 		return smrt_error_set(error, "the region is not a name of 1 to %d letters, digits and inner hyphens",
 							  MAX_LABEL_LEN);
-	if (is_global_sts(query->service, query->region) &&
+	if (query->service == SMRT_SERVICE_S3)
+		return s3_host(query, host, error);
+	if (is_global(query->service, query->region) &&
 		!query->use_fips && !query->use_dualstack)
 		return smrt_buf_append_string(host, "sts.amazonaws.com") ||
 			smrt_error_set(error, "no room for the host name");
@@ -128,14 +132,14 @@ smrt_endpoint_signing_region(SmrtService service, SmrtSpan region)
 {
 	static const SmrtSpan home = SMRT_LITERAL("us-east-1");
 
-	return is_global_sts(service, region) ? home : region;
+	return is_global(service, region) ? home : region;
 }
 
-/* STS is the one service here that had a single host before regional ones. */
+/* STS and S3 had a single host before regional ones. */
 static bool
-is_global_sts(SmrtService service, SmrtSpan region)
+is_global(SmrtService service, SmrtSpan region)
 {
-	return service == SMRT_SERVICE_STS &&
+	return service != SMRT_SERVICE_SAGEMAKER &&
 		smrt_span_equal(region, partitions[AWS].pseudo_region);
 }
 
@@ -155,6 +159,25 @@ first_labels(const SmrtEndpointQuery *query, const Partition *partition)
 	if (!query->use_fips)
 		return plain;
 	return query->use_dualstack ? fips : partition->fips_service;
+}
+
+/* S3 says dual stack before the region, and keeps the suffix. */
+static bool
+s3_host(const SmrtEndpointQuery *query, SmrtBuf *host, SmrtError *error)
+{
+	SmrtSpan	region = smrt_endpoint_signing_region(SMRT_SERVICE_S3,
+													  query->region);
+	const Partition *partition = find_partition(region);
+
+	if (query->use_fips && partition == &partitions[AWS_CN])
+		return smrt_error_set(error, "S3 has no FIPS hosts there");
+	smrt_buf_append_string(host, query->use_fips ? "s3-fips." : "s3.");
+	if (query->use_dualstack)
+		smrt_buf_append_string(host, "dualstack.");
+	smrt_buf_append_span(host, region);
+	smrt_buf_append_char(host, '.');
+	return smrt_buf_append_span(host, partition->suffix) ||
+		smrt_error_set(error, "no room for the host name");
 }
 
 static bool

@@ -57,6 +57,11 @@ static const CodeRow codes[] = {
 	{SMRT_LITERAL("RequestTimeTooSkewed"), SMRT_FAULT_DENIED},
 	{SMRT_LITERAL("SignatureDoesNotMatch"), SMRT_FAULT_DENIED},
 	{SMRT_LITERAL("UnrecognizedClientException"), SMRT_FAULT_DENIED},
+
+	/* S3's: a bucket of another region, and a token that is none. */
+	{SMRT_LITERAL("PermanentRedirect"), SMRT_FAULT_REFUSED},
+	{SMRT_LITERAL("TemporaryRedirect"), SMRT_FAULT_REFUSED},
+	{SMRT_LITERAL("InvalidToken"), SMRT_FAULT_DENIED},
 };
 
 static SmrtFaultKind kind_of_status(int status);

@@ -2,18 +2,22 @@
 
 Each request is given to both; canonical request, string to sign and
 Authorization must be the same to the byte.  The same seed gives the same
-requests.
+requests.  Requests to S3 get their path from an object's key: botocore's
+serializer makes one of it, and its signer for S3 signs it.
 """
 import argparse
 import datetime
+import hashlib
 import os
 import random
 import string
 import subprocess
 import sys
 
+import botocore.serialize
+import botocore.session
 from botocore import __version__ as version
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -39,6 +43,15 @@ REGIONS = ['us-east-1', 'eu-west-3', 'cn-north-1', 'us-gov-west-1',
 PRINTABLE = ''.join(map(chr, range(0x20, 0x7f)))
 ALNUM = string.ascii_letters + string.digits
 SEGMENT = ALNUM + "-._~!$&'()*+,;=:@"
+
+
+# What keys are made of: what is encoded, what is not, and what paths normalise.
+KEY_PIECES = ['/', '//', '.', '..', '/./', '/../', '~', '+', ' ', '%', '%2F', '?', '#', '&',
+              '=', ':', "!_.*'()", '\\', '"', '\x01', '\t', '\x7f', 'ü', 'ß', '€', '日本',
+              '\u0301', '\U0001f600', 'a', 'B', '0', '-', '_', '.out']
+
+_s3 = botocore.session.get_session().get_service_model('s3')
+_serializer = botocore.serialize.create_serializer(_s3.metadata['protocol'])
 
 
 def text(rng, alphabet, low, high):
@@ -116,14 +129,40 @@ def random_request(rng):
     }
 
 
+def random_get_object(rng):
+    """A GetObject: the bucket is in the host, or in the path before the key."""
+    r = random_request(rng)
+    bucket = text(rng, string.ascii_lowercase + string.digits, 3, 20)
+    region = rng.choice(REGIONS)
+    host = 's3.%s.amazonaws.com' % region
+    r.update(rng.choice([
+        {'url': 'https://%s.%s' % (bucket, host), 'path': '/'},
+        {'url': 'https://' + host, 'path': '/%s.%s/' % (bucket, bucket)},
+        {'url': 'http://127.0.0.1:%d' % rng.randint(1, 65535), 'path': '/%s/' % bucket},
+    ]))
+    key = ''.join(rng.choice(KEY_PIECES) for _ in range(rng.randint(1, 30)))
+    r.update(method='GET', body=b'', service='s3', region=region, key=key,
+             headers=[(name, value) for name, value in r['headers']
+                      if name.lower().startswith('amz-sdk-') or name == 'User-Agent'])
+    return r
+
+
+def path_by_botocore(key):
+    model = _s3.operation_model('GetObject')
+    request = _serializer.serialize_to_request({'Bucket': 'b', 'Key': key}, model)
+    return request['url_path'].removeprefix('/b/' if 'Bucket' in model.http['requestUri'] else '/')
+
+
 def sign_by_botocore(r):
-    request = AWSRequest(method=r['method'], url=r['url'] + r['path'],
+    path = r['path'] + (path_by_botocore(r['key']) if 'key' in r else '')
+    request = AWSRequest(method=r['method'], url=r['url'] + path,
                          data=r['body'])
     for name, value in r['headers']:
         request.headers[name] = value
     request.context['timestamp'] = r['time']
-    auth = SigV4Auth(Credentials(r['key_id'], r['secret'], r['token']),
-                     r['service'], r['region'])
+    signer = S3SigV4Auth if r['service'] == 's3' else SigV4Auth
+    auth = signer(Credentials(r['key_id'], r['secret'], r['token']),
+                  r['service'], r['region'])
     auth._modify_request_before_signing(request)
     canonical = auth.canonical_request(request)
     string_to_sign = auth.string_to_sign(request, canonical)
@@ -142,9 +181,11 @@ def lines(r):
     headers = r['headers'] + [('X-Amz-Date', r['time'])]
     if r['token']:
         headers.append(('X-Amz-Security-Token', r['token']))
-    for word in ('method', 'url', 'path', 'body', 'key_id', 'secret', 'region',
+    if r['service'] == 's3':
+        headers.append(('X-Amz-Content-SHA256', hashlib.sha256(r['body']).hexdigest()))
+    for word in ('method', 'url', 'path', 'key', 'body', 'key_id', 'secret', 'region',
                  'service', 'time'):
-        yield '%s %s\n' % (word, hexed(r[word]))
+        yield '%s %s\n' % (word, hexed(r.get(word, '')))
     for name, value in headers:
         yield 'header %s %s\n' % (hexed(name), hexed(value))
     yield 'sign\n'
@@ -152,7 +193,7 @@ def lines(r):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--count', type=int, default=500)
+    parser.add_argument('--count', type=int, default=1000)
     parser.add_argument('--seed', type=int, default=20260102)
     options = parser.parse_args()
 
@@ -161,7 +202,7 @@ def main():
     program = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
     for i in range(options.count):
-        r = random_request(rng)
+        r = rng.choice([random_request, random_get_object])(rng)
         program.stdin.write(''.join(lines(r)))
         program.stdin.flush()
         answer = program.stdout.readline().split()
@@ -169,7 +210,7 @@ def main():
         theirs = sign_by_botocore(r)
         if ours != theirs:
             differ += 1
-            print('# request %d to %s%s differs' % (i, r['url'], r['path']))
+            print('# request %d to %s%s%r differs' % (i, r['url'], r['path'], r.get('key', '')))
             if not ours:
                 break
             for mine, other in zip(ours, theirs):

@@ -62,6 +62,8 @@ service_named(const char *name)
 		return SMRT_SERVICE_SAGEMAKER;
 	if (strcmp(name, "sts") == 0)
 		return SMRT_SERVICE_STS;
+	if (strcmp(name, "s3") == 0)
+		return SMRT_SERVICE_S3;
 	fprintf(stderr, "endpoint_stdin: no service %s\n", name);
 	exit(1);
 }

@@ -4,13 +4,15 @@
  * A line is a word and its value in hexadecimal ("-" for none); a "header" line
  * has two values.  "sign" ends a request and is answered by one line: canonical
  * request, string to sign and authorization, in hexadecimal.  Host and path
- * come from "url" the way the library reads it, with "path" after it.
+ * come from "url" the way the library reads it, with "path" after it, or with
+ * the object "key", which makes it a request to S3.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "aws/s3location.h"
 #include "aws/sigv4.h"
 #include "aws/uri.h"
 #include "aws/url.h"
@@ -19,13 +21,14 @@
 
 enum
 {
-	METHOD, URL, PATH, BODY, KEY_ID, SECRET, REGION, SERVICE, TIME, N_WORDS
+	METHOD, URL, PATH, KEY, BODY, KEY_ID, SECRET, REGION, SERVICE, TIME, N_WORDS
 };
 
 static const char *const words[N_WORDS] = {
 	[METHOD] = "method",
 	[URL] = "url",
 	[PATH] = "path",
+	[KEY] = "key",
 	[BODY] = "body",
 	[KEY_ID] = "key_id",
 	[SECRET] = "secret",
@@ -170,6 +173,9 @@ sign(SmrtKeyCache *cache, Request *r)
 	memcpy(scope.timestamp, r->word[TIME].data, SMRT_TIMESTAMP_LEN + 1);
 	smrt_buf_append_span(&out[0], url.path);
 	smrt_buf_append_span(&out[0], smrt_buf_span(&r->word[PATH]));
+	request.raw_path = r->word[KEY].len > 0;
+	if (request.raw_path)
+		smrt_s3location_path(smrt_buf_span(&r->word[KEY]), &out[0]);
 	request.path = smrt_buf_span(&out[0]);
 	headers[0].name = smrt_span("Host");
 	headers[0].value = url.authority;

@@ -154,6 +154,59 @@ sts_hosts(void)
 	}
 }
 
+/* The suffix is the partition's plain one, with dual stack as well. */
+static void
+s3_hosts(void)
+{
+	static const struct
+	{
+		const char *region;
+		const char *suffix;
+		const char *refusal;	/* of FIPS */
+	}			regions[] =
+	{
+		{"us-east-1", "amazonaws.com", NULL},
+		{"eu-central-2", "amazonaws.com", NULL},
+		{"moon", "amazonaws.com", NULL},
+		{"cn-north-1", "amazonaws.com.cn", "S3 has no FIPS hosts there"},
+		{"cn-northwest-1", "amazonaws.com.cn", "S3 has no FIPS hosts there"},
+		{"us-gov-west-1", "amazonaws.com", NULL},
+		{"eusc-de-east-1", "amazonaws.eu", NULL},
+		{"us-iso-east-1", "c2s.ic.gov", NULL},
+		{"us-isob-east-1", "sc2s.sgov.gov", NULL},
+		{"eu-isoe-west-1", "cloud.adc-e.uk", NULL},
+		{"us-isof-south-1", "csp.hci.ic.gov", NULL},
+	};
+
+	for (size_t i = 0; i < COUNT_OF(regions); i++)
+		for (int way = 0; way < 4; way++)
+		{
+			SmrtEndpointQuery query = {SMRT_SERVICE_S3,
+				smrt_span(regions[i].region), way & 1, way & 2};
+			SmrtError	error = {""};
+			SmrtBuf		host;
+			char		want[100];
+
+			snprintf(want, sizeof(want), "s3%s.%s%s.%s", way & 1 ? "-fips" : "",
+					 way & 2 ? "dualstack." : "", regions[i].region,
+					 regions[i].suffix);
+			smrt_buf_init(&host, &smrt_alloc_malloc, 300);
+			if (regions[i].refusal != NULL && (way & 1))
+			{
+				CHECK(!smrt_endpoint_host(&query, &host, &error));
+				CHECK_TEXT(smrt_span(error.text), regions[i].refusal);
+			}
+			else
+			{
+				CHECK(smrt_endpoint_host(&query, &host, &error));
+				CHECK_TEXT(smrt_buf_span(&host), want);
+			}
+			smrt_buf_free(&host);
+		}
+	check_host(SMRT_SERVICE_S3, "aws-global", false, false,
+			   "s3.us-east-1.amazonaws.com");
+}
+
 static void
 signing_regions(void)
 {
@@ -169,6 +222,8 @@ signing_regions(void)
 		{SMRT_SERVICE_STS, "eu-west-1", "eu-west-1"},
 		{SMRT_SERVICE_STS, "aws-global", "us-east-1"},
 		{SMRT_SERVICE_STS, "aws-cn-global", "aws-cn-global"},
+		{SMRT_SERVICE_S3, "eu-west-1", "eu-west-1"},
+		{SMRT_SERVICE_S3, "aws-global", "us-east-1"},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(wanted); i++)
@@ -221,6 +276,7 @@ a_full_buffer_is_reported(void)
 	static const SmrtEndpointQuery queries[] = {
 		{SMRT_SERVICE_SAGEMAKER, SMRT_LITERAL("us-east-1"), false, false},
 		{SMRT_SERVICE_STS, SMRT_LITERAL("aws-global"), false, false},
+		{SMRT_SERVICE_S3, SMRT_LITERAL("us-east-1"), false, false},
 	};
 
 	for (size_t i = 0; i < COUNT_OF(queries); i++)
@@ -244,6 +300,7 @@ main(void)
 		{"hosts with dual stack", dualstack_hosts},
 		{"hosts with both", fips_dualstack_hosts},
 		{"hosts of STS", sts_hosts},
+		{"hosts of S3", s3_hosts},
 		{"regions that requests are signed for", signing_regions},
 		{"what cannot be a host label is refused", no_regions},
 		{"a full buffer is reported", a_full_buffer_is_reported},
