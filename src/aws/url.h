@@ -9,10 +9,7 @@
 #include "aws/error.h"
 #include "aws/span.h"
 
-/*
- * Longest URL, in bytes: with "/endpoints/", a name of 63 and "/invocations"
- * behind it, it still fits into the 2 kB that calls have for one.
- */
+/* Longest URL, in bytes: what calls append still fits into what they have. */
 #define SMRT_URL_MAX_LEN 1900
 
 typedef struct SmrtUrl

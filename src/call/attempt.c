@@ -10,24 +10,25 @@
 #include <sys/time.h>
 #include <sys/utsname.h>
 
+#include "aws/s3location.h"
 #include "aws/sigv4.h"
 #include "call/attempt.h"
 #include "utils/memutils.h"
 
-/* Host, date, token, two of the SDKs', user agent, authorization. */
-#define MAX_OWN_HEADERS 7
+/* Host, date, hash, token, two of the SDKs', user agent, authorization. */
+#define MAX_OWN_HEADERS 8
 
-/* Longest URL. */
-#define MAX_URL 2047
-
-StaticAssertDecl(SMRT_URL_MAX_LEN + sizeof("/endpoints//invocations-response-stream") + 63 <=
-				 MAX_URL,
+/* An object's path is the longest: percent-encoding makes three bytes of one. */
+StaticAssertDecl(SMRT_URL_MAX_LEN + SMRT_S3_MAX_BUCKET_LEN + 2 +
+				 3 * SMRT_S3_MAX_KEY_LEN <= SMRT_EXCHANGE_MAX_URL,
 				 "a call's path must fit behind every URL that is accepted");
 
 /* Largest Authorization header. */
 #define MAX_AUTHORIZATION 4096
 
-static const SmrtSpan service = SMRT_LITERAL("sagemaker");
+/* The signing names. */
+static const SmrtSpan sagemaker = SMRT_LITERAL("sagemaker");
+static const SmrtSpan s3 = SMRT_LITERAL("s3");
 
 /* Of this process; shared by all targets, as its entries name the key. */
 static SmrtKeyCache *key_cache;
@@ -67,10 +68,13 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 	const SmrtRequest *request = plan->request;
 	SmrtHeader *headers = palloc((MAX_OWN_HEADERS + SMRT_MEMBER_COUNT +
 								  request->n_extra) * sizeof(SmrtHeader));
-	SmrtScope	scope = {target->region, service};
-	SmrtSignable signable = {.method = SMRT_LITERAL("POST"),.headers = headers,
-		.payload_hash = plan->payload_hash};
-	SmrtExchangeSpec spec = {.headers = headers};
+	bool		of_s3 = request->operation == SMRT_OPERATION_GET_OBJECT;
+	SmrtScope	scope = {target->region, of_s3 ? s3 : sagemaker};
+	SmrtSignable signable = {.method = smrt_span(of_s3 ? "GET" : "POST"),
+		.headers = headers,.payload_hash = plan->payload_hash,
+	.raw_path = of_s3};
+	SmrtExchangeSpec spec = {.headers = headers,
+	.method = of_s3 ? SMRT_METHOD_GET : SMRT_METHOD_POST};
 	SmrtExchange *exchange = NULL;
 	struct timeval now;
 	char		sdk_request[80];
@@ -87,6 +91,9 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 					  now.tv_sec + skew_s + timeout_ms / 1000);
 
 	headers[n++] = HEADER("Host", target->url.authority);
+	if (of_s3)
+		headers[n++] = HEADER("X-Amz-Content-SHA256",
+							  smrt_span(plan->payload_hash));
 	headers[n++] = HEADER("X-Amz-Date", smrt_span(scope.timestamp));
 	if (!smrt_span_absent(keys->session_token))
 		headers[n++] = HEADER("X-Amz-Security-Token", keys->session_token);
@@ -147,6 +154,8 @@ write_url(const SmrtAttemptPlan *plan)
 {
 	smrt_buf_reset(&url);
 	smrt_buf_append_string(&url, plan->target->base_url);
+	if (plan->request->operation == SMRT_OPERATION_GET_OBJECT)
+		return smrt_buf_append_span(&url, plan->request->path);
 	smrt_buf_append_string(&url, "/endpoints/");
 	/* Its pattern leaves nothing to be encoded. */
 	smrt_buf_append_span(&url, plan->request->endpoint);
@@ -239,7 +248,7 @@ ensure_scratch(void)
 	if (key_cache == NULL)
 	{
 		key_cache = smrt_keycache_create();
-		smrt_buf_init(&url, &smrt_alloc_malloc, MAX_URL);
+		smrt_buf_init(&url, &smrt_alloc_malloc, SMRT_EXCHANGE_MAX_URL);
 		smrt_buf_init(&authorization, &smrt_alloc_malloc, MAX_AUTHORIZATION);
 	}
 	smrt_buf_reset(&authorization);

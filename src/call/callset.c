@@ -127,13 +127,17 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	if (set->host == NULL)
 	{
 		smrt_location_find(set->target);
-		set->host = smrt_host_get(set->target->url.authority);
+		/* A bucket is no host of its own. */
+		set->host = smrt_host_get(smrt_span_after(set->target->url.authority,
+												  set->target->bucket_len));
 	}
 	call = MemoryContextAllocZero(set->context, sizeof(CallState));
 	call->set = set;
 	call->request = *request;
 	call->call.report.target = set->target;
 	call->call.report.endpoint = request->endpoint;
+	call->call.report.object = request->object;
+	call->call.report.permission = smrt_operation_permission(request->operation);
 	if (!smrt_attempt_plan(&call->plan, set->target, &call->request,
 						   set->limits.max_attempts))
 		elog(ERROR, "could not compute a SHA-256 digest");

@@ -3,12 +3,19 @@
  */
 #include "postgres.h"
 
+#include "aws/s3location.h"
 #include "call/credential/imds.h"
 #include "call/credential/surroundings.h"
 #include "call/location.h"
 #include "pg/compat.h"
+#include "utils/memutils.h"
 
+static char *service_url(const SmrtTarget *target, SmrtService service,
+						 const char *given, const char *given_by);
+static void set_url(SmrtTarget *target, const char *url);
 static const char *endpoint_url(const SmrtTarget *target);
+static const char *s3_endpoint_url(const SmrtTarget *target);
+static const char *ambient_url(const SmrtTarget *target, const char *service);
 static void find_region(SmrtTarget *target);
 static const char *instance_region(void);
 static void check_url(const SmrtTarget *target, const char *text,
@@ -17,41 +24,96 @@ static void check_url(const SmrtTarget *target, const char *text,
 void
 smrt_location_find(SmrtTarget *target)
 {
-	SmrtError	error;
-	const char *given;
 	char	   *url;
 
 	if (target->base_url != NULL)
 		return;
 	find_region(target);
-	given = endpoint_url(target);
-	url = given ? pstrdup(given) :
-		smrt_location_url(target, SMRT_SERVICE_SAGEMAKER);
+	url = service_url(target, SMRT_SERVICE_SAGEMAKER, endpoint_url(target),
+					  target->endpoint_url == NULL ?
+					  "The URL in the database server's environment" :
+					  target->url_of_server ? "The server's option endpoint_url" :
+					  "\"sagemaker_rt.endpoint_url\"");
+	set_url(target, url);
+}
+
+SmrtTarget *
+smrt_location_of_bucket(SmrtTarget *target, SmrtSpan bucket)
+{
+	static const SmrtSpan scheme = SMRT_LITERAL("https://");
+	SmrtTarget *derived = smrt_target_derive(target);
+	const char *given = s3_endpoint_url(target);
+	char	   *url;
+
+	if (smrt_span_absent(target->region))
+		find_region(derived);
+	derived->region = smrt_endpoint_signing_region(SMRT_SERVICE_S3,
+												   derived->region);
+	url = service_url(derived, SMRT_SERVICE_S3, given, "The URL of S3");
+	/* A URL that was given is that of one host, so the bucket is in the path. */
+	if (given == NULL && smrt_s3location_is_label(bucket))
+	{
+		url = psprintf("https://%.*s.%s", (int) bucket.len, bucket.data,
+					   url + scheme.len);
+		derived->bucket_len = bucket.len + 1;
+	}
+	set_url(derived, url);
+	/* Nothing fails from here on: it lives by its count. */
+	MemoryContextSetParent(derived->context, TopMemoryContext);
+	return derived;
+}
+
+/* Palloc'ed and fit to be used: what is given, else AWS's host of the region. */
+static char *
+service_url(const SmrtTarget *target, SmrtService service, const char *given,
+			const char *given_by)
+{
+	char	   *url = given ? pstrdup(given) :
+		smrt_location_url(target, service);
+
 	/* Paths are appended: a "/" at the end would be one too many. */
 	for (size_t len = strlen(url); len > 0 && url[len - 1] == '/'; len--)
 		url[len - 1] = '\0';
-	check_url(target, url, target->endpoint_url == NULL ?
-			  "The URL in the database server's environment" :
-			  target->url_of_server ? "The server's option endpoint_url" :
-			  "\"sagemaker_rt.endpoint_url\"");
+	check_url(target, url, given_by);
 	if (given != NULL && (target->use_fips || target->use_dualstack))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("FIPS and dual-stack hosts cannot be asked for beside a URL"),
 				 errdetail("The URL is \"%s\".", url)));
+	return url;
+}
+
+static void
+set_url(SmrtTarget *target, const char *url)
+{
+	SmrtError	error;
+
 	target->base_url = MemoryContextStrdup(target->context, url);
 	(void) smrt_url_parse(smrt_span(target->base_url), &target->url, &error);
 }
 
-/* What surrounds the server speaks for its own identity only. */
 static const char *
 endpoint_url(const SmrtTarget *target)
 {
-	if (target->endpoint_url != NULL ||
-		(target->key_source != SMRT_KEYS_AMBIENT &&
-		 target->key_source != SMRT_KEYS_PROFILE))
-		return target->endpoint_url;
-	return smrt_surroundings_endpoint_url(target->profile, "sagemaker_runtime");
+	return target->endpoint_url ? target->endpoint_url :
+		ambient_url(target, "sagemaker_runtime");
+}
+
+static const char *
+s3_endpoint_url(const SmrtTarget *target)
+{
+	return target->s3_endpoint_url ? target->s3_endpoint_url :
+		ambient_url(target, "s3");
+}
+
+/* What surrounds the server speaks for its own identity only. */
+static const char *
+ambient_url(const SmrtTarget *target, const char *service)
+{
+	if (target->key_source != SMRT_KEYS_AMBIENT &&
+		target->key_source != SMRT_KEYS_PROFILE)
+		return NULL;
+	return smrt_surroundings_endpoint_url(target->profile, service);
 }
 
 char *

@@ -16,6 +16,13 @@
 extern void smrt_location_find(SmrtTarget *target);
 
 /*
+ * Where a bucket of S3 is reached, with the target's keys: a target that is
+ * located already, the caller's to release.  Where its bucket_len is 0, paths
+ * begin with the bucket's name.  Errors as above.
+ */
+extern SmrtTarget *smrt_location_of_bucket(SmrtTarget *target, SmrtSpan bucket);
+
+/*
  * The URL of a service in the target's region, palloc'ed, for a service that
  * has no URL of its own.  Raises 22023 for a region that is no name.
  */

@@ -121,14 +121,26 @@ static const MemberRow members[] = {
 StaticAssertDecl(lengthof(members) == SMRT_MEMBER_COUNT,
 				 "every member needs a row");
 
-static const char *const paths[] = {
-	[SMRT_OPERATION_INVOKE] = "/invocations",
-	[SMRT_OPERATION_STREAM] = "/invocations-response-stream",
-	[SMRT_OPERATION_ASYNC] = "/async-invocations",
+typedef struct OperationRow
+{
+	const char *path;
+	const char *permission;
+} OperationRow;
+
+static const OperationRow operations[] = {
+	[SMRT_OPERATION_INVOKE] =
+	{"/invocations", "sagemaker:InvokeEndpoint"},
+	[SMRT_OPERATION_STREAM] =
+	{"/invocations-response-stream", "sagemaker:InvokeEndpoint"},
+	[SMRT_OPERATION_ASYNC] =
+	{"/async-invocations", "sagemaker:InvokeEndpointAsync"},
+	/* Without the second one, S3 says of a missing object that it is denied. */
+	[SMRT_OPERATION_GET_OBJECT] =
+	{NULL, "s3:GetObject and, as long as there is no such object, s3:ListBucket on its bucket"},
 };
 
-StaticAssertDecl(lengthof(paths) == SMRT_OPERATION_COUNT,
-				 "every operation needs a path");
+StaticAssertDecl(lengthof(operations) == SMRT_OPERATION_COUNT,
+				 "every operation needs a row");
 
 static const SmrtSpan member_prefix = SMRT_LITERAL("X-Amzn-SageMaker-");
 
@@ -162,7 +174,13 @@ smrt_member_header(SmrtOperation operation, SmrtMember member)
 const char *
 smrt_operation_path(SmrtOperation operation)
 {
-	return paths[operation];
+	return operations[operation].path;
+}
+
+const char *
+smrt_operation_permission(SmrtOperation operation)
+{
+	return operations[operation].permission;
 }
 
 bool

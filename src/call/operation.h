@@ -14,6 +14,7 @@ typedef enum SmrtOperation
 	SMRT_OPERATION_INVOKE,		/* InvokeEndpoint */
 	SMRT_OPERATION_STREAM,		/* InvokeEndpointWithResponseStream */
 	SMRT_OPERATION_ASYNC,		/* InvokeEndpointAsync */
+	SMRT_OPERATION_GET_OBJECT,	/* GetObject of S3, which has no members */
 	SMRT_OPERATION_COUNT
 } SmrtOperation;
 
@@ -48,7 +49,9 @@ typedef enum SmrtMember
 typedef struct SmrtRequest
 {
 	SmrtOperation operation;
-	SmrtSpan	endpoint;
+	SmrtSpan	endpoint;		/* GetObject: absent */
+	SmrtSpan	object;			/* GetObject: its location, for messages */
+	SmrtSpan	path;			/* GetObject: bucket and key, as sent */
 	SmrtSpan	body;			/* absent: InvokeEndpointAsync's is in S3 */
 	SmrtSpan	members[SMRT_MEMBER_COUNT]; /* absent ones are not sent */
 	const SmrtHeader *extra;	/* members that AWS added later */
@@ -65,8 +68,14 @@ extern bool smrt_request_check(const SmrtRequest *request, SmrtSpan *argument,
 /* The same as an error: 22023, with the argument's name. */
 extern void smrt_request_require(const SmrtRequest *request);
 
-/* What stands in a URL's path behind the endpoint's name: "/invocations". */
+/*
+ * What stands in a URL's path behind the endpoint's name: "/invocations"; NULL
+ * for GetObject.
+ */
 extern const char *smrt_operation_path(SmrtOperation operation);
+
+/* The permission of IAM that the key needs, for messages. */
+extern const char *smrt_operation_permission(SmrtOperation operation);
 
 /* The SQL name of a member. */
 extern const char *smrt_member_name(SmrtMember member);

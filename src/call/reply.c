@@ -1,19 +1,23 @@
 /*
  * From an answer's header lines and body to a response or a fault.
  *
- * The error code stands in X-Amzn-ErrorType, else in the body as code or
- * __type.  Bodies that are not JSON (XML, HTML, nothing at all) are survived:
- * the message is then their first bytes.
+ * The error code stands in X-Amzn-ErrorType, else in the body: as code or
+ * __type of JSON, or as Code of XML, which is S3's way.  Other bodies (HTML,
+ * nothing at all) are survived: the message is then their first bytes.
  */
 #include "postgres.h"
 
 #include "aws/retry.h"
 #include "aws/timestamp.h"
+#include "aws/xml.h"
 #include "call/reply.h"
 #include "pg/json.h"
 
 /* A Date says nothing about the clocks when the answer took this long. */
 #define MAX_SKEW_TRIP_US (INT64CONST(15) * 60 * 1000000)
+
+/* Code and message come first in an error; what was signed may follow. */
+#define MAX_XML 4096
 
 typedef enum Field
 {
@@ -22,7 +26,10 @@ typedef enum Field
 	FIELD_CUSTOM_ATTRIBUTES,
 	FIELD_NEW_SESSION_ID,
 	FIELD_CLOSED_SESSION_ID,
+	FIELD_OUTPUT_LOCATION,
+	FIELD_FAILURE_LOCATION,
 	FIELD_REQUEST_ID,
+	FIELD_S3_REQUEST_ID,
 	FIELD_ERROR_TYPE,
 	FIELD_DATE,
 	FIELD_AGE,
@@ -37,7 +44,10 @@ static const SmrtSpan field_names[] = {
 	[FIELD_CUSTOM_ATTRIBUTES] = SMRT_LITERAL("x-amzn-sagemaker-custom-attributes"),
 	[FIELD_NEW_SESSION_ID] = SMRT_LITERAL("x-amzn-sagemaker-new-session-id"),
 	[FIELD_CLOSED_SESSION_ID] = SMRT_LITERAL("x-amzn-sagemaker-closed-session-id"),
+	[FIELD_OUTPUT_LOCATION] = SMRT_LITERAL("x-amzn-sagemaker-outputlocation"),
+	[FIELD_FAILURE_LOCATION] = SMRT_LITERAL("x-amzn-sagemaker-failurelocation"),
 	[FIELD_REQUEST_ID] = SMRT_LITERAL("x-amzn-requestid"),
+	[FIELD_S3_REQUEST_ID] = SMRT_LITERAL("x-amz-request-id"),
 	[FIELD_ERROR_TYPE] = SMRT_LITERAL("x-amzn-errortype"),
 	[FIELD_DATE] = SMRT_LITERAL("date"),
 	[FIELD_AGE] = SMRT_LITERAL("age"),
@@ -56,6 +66,7 @@ static void read_response(const SmrtExchange *exchange,
 static SmrtSpan session_id(SmrtSpan field);
 static void read_fault(const SmrtExchange *exchange,
 					   const SmrtSpan fields[FIELD_COUNT], SmrtFault *fault);
+static bool read_xml(SmrtSpan body, SmrtSpan *code, SmrtSpan *text);
 static void read_skew(const SmrtExchange *exchange,
 					  const SmrtSpan fields[FIELD_COUNT], SmrtReply *reply);
 
@@ -73,6 +84,8 @@ smrt_reply_read(const SmrtExchange *exchange, SmrtReply *reply)
 		return;
 	}
 	read_fields(exchange->headers, fields);
+	if (smrt_span_absent(fields[FIELD_REQUEST_ID]))
+		fields[FIELD_REQUEST_ID] = fields[FIELD_S3_REQUEST_ID];
 	if (smrt_exchange_is_success(exchange))
 	{
 		read_response(exchange, fields, &reply->response);
@@ -135,6 +148,8 @@ read_response(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
 	response->custom_attributes = fields[FIELD_CUSTOM_ATTRIBUTES];
 	response->new_session_id = session_id(fields[FIELD_NEW_SESSION_ID]);
 	response->closed_session_id = fields[FIELD_CLOSED_SESSION_ID];
+	response->output_location = fields[FIELD_OUTPUT_LOCATION];
+	response->failure_location = fields[FIELD_FAILURE_LOCATION];
 	response->request_id = fields[FIELD_REQUEST_ID];
 }
 
@@ -175,12 +190,27 @@ read_fault(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
 		if (smrt_span_absent(fault->text) && smrt_span_absent(code))
 			fault->text = exchange->body;
 	}
-	else
+	else if (!read_xml(exchange->body, &code, &fault->text))
 		fault->text = exchange->body;
 	fault->status = exchange->status;
 	fault->code = smrt_fault_code(code);
 	fault->request_id = fields[FIELD_REQUEST_ID];
 	fault->kind = smrt_fault_kind(fault->status, fault->code);
+}
+
+/* <Error><Code>NoSuchKey</Code><Message>...; a code in a header goes before. */
+static bool
+read_xml(SmrtSpan body, SmrtSpan *code, SmrtSpan *text)
+{
+	SmrtSpan	error = smrt_span_of(body.data, Min(body.len, MAX_XML));
+	SmrtSpan	said = smrt_xml_text(error, "Code");
+
+	if (smrt_span_absent(said))
+		return false;
+	if (smrt_span_absent(*code))
+		*code = said;
+	*text = smrt_xml_text(error, "Message");
+	return true;
 }
 
 /* Its Date against the middle of our request and its answer. */

@@ -7,7 +7,7 @@
 #include "aws/fault.h"
 #include "net/exchange.h"
 
-/* The members of InvokeEndpoint's answer; absent ones were not there. */
+/* The members of an operation's answer; absent ones were not there. */
 typedef struct SmrtResponse
 {
 	SmrtSpan	body;			/* never absent */
@@ -16,6 +16,8 @@ typedef struct SmrtResponse
 	SmrtSpan	custom_attributes;
 	SmrtSpan	new_session_id; /* without its expiry */
 	SmrtSpan	closed_session_id;
+	SmrtSpan	output_location;	/* InvokeEndpointAsync's, as the next */
+	SmrtSpan	failure_location;
 	SmrtSpan	request_id;
 } SmrtResponse;
 

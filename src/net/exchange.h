@@ -21,6 +21,12 @@ typedef enum SmrtMethod
 	SMRT_METHOD_PUT
 } SmrtMethod;
 
+/*
+ * Longest URL, in bytes: an endpoint's with an object's key behind it, all of it
+ * percent-encoded.
+ */
+#define SMRT_EXCHANGE_MAX_URL 5119
+
 /* Everything points to the starter's memory and must stay until the end. */
 typedef struct SmrtExchangeSpec
 {

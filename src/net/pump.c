@@ -69,6 +69,16 @@ static bool send_anew(SmrtTransfer *transfer, CURLcode code);
 static void take_out(SmrtTransfer *transfer);
 static int64 next_wake_ms(int64 until);
 
+void
+smrt_pump_sleep(int64 ms)
+{
+	int64		until = smrt_pump_now_ms() + ms;
+	int64		left;
+
+	while ((left = until - smrt_pump_now_ms()) > 0)
+		smrt_pump_run(left);
+}
+
 int64
 smrt_pump_now_ms(void)
 {

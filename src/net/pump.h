@@ -12,6 +12,9 @@
  */
 extern void smrt_pump_run(int64 wait_ms);
 
+/* Waits that long, driving exchanges meanwhile; raises as above. */
+extern void smrt_pump_sleep(int64 ms);
+
 /* Milliseconds on a clock that nobody sets. */
 extern int64 smrt_pump_now_ms(void);
 

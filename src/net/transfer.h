@@ -46,7 +46,7 @@ typedef struct SmrtTransfer
 	SmrtBuf		headers;		/* header lines received */
 	size_t		header_bytes;	/* of all answers, 1xx and trailers included */
 	SmrtBuf		body;
-	char		url[2048];		/* set on easy last */
+	char		url[SMRT_EXCHANGE_MAX_URL + 1];	/* set on easy last */
 	char		error[CURL_ERROR_SIZE];
 } SmrtTransfer;
 

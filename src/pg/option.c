@@ -54,6 +54,7 @@ static const OptionRow rows[] = {
 	/* A host of one's choice: requests from inside the server's network. */
 	[SMRT_OPTION_ENDPOINT_URL] = {"endpoint_url", ON_SERVER, KIND_URL, SUPERUSERS},
 	[SMRT_OPTION_STS_ENDPOINT_URL] = {"sts_endpoint_url", ON_SERVER, KIND_URL, SUPERUSERS},
+	[SMRT_OPTION_S3_ENDPOINT_URL] = {"s3_endpoint_url", ON_SERVER, KIND_URL, SUPERUSERS},
 	[SMRT_OPTION_PROXY] = {"proxy", ON_SERVER, KIND_URL, SUPERUSERS},
 	/* What is sent may be read on the way. */
 	[SMRT_OPTION_ALLOW_HTTP] = {"allow_http", ON_SERVER, KIND_BOOLEAN, SUPERUSERS},
@@ -78,6 +79,7 @@ static int	find(const char *name, int place);
 static bool is_limit(const char *name);
 static void check_value(const OptionRow *row, const char *value);
 static void check_limit(const char *name, const char *value);
+static void check_no_url(const SmrtOptionValues *values);
 static void check_right(const OptionRow *row, const SmrtOptionValues *values);
 pg_noreturn static void unknown_option(const char *name, int place);
 static List *names_at(int place);
@@ -140,13 +142,21 @@ smrt_option_validate(List *options, Oid catalog)
 			check_right(&rows[i], &values);
 	if (smrt_option_true(&values, SMRT_OPTION_USE_FIPS) ||
 		smrt_option_true(&values, SMRT_OPTION_USE_DUALSTACK))
-		if (values.of[SMRT_OPTION_ENDPOINT_URL] != NULL ||
-			values.of[SMRT_OPTION_STS_ENDPOINT_URL] != NULL)
+		check_no_url(&values);
+}
+
+static void
+check_no_url(const SmrtOptionValues *values)
+{
+	static const SmrtOption urls[] = {SMRT_OPTION_ENDPOINT_URL,
+	SMRT_OPTION_STS_ENDPOINT_URL, SMRT_OPTION_S3_ENDPOINT_URL};
+
+	for (int i = 0; i < lengthof(urls); i++)
+		if (values->of[urls[i]] != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("options \"use_fips\" and \"use_dualstack\" cannot stand beside \"%s\"",
-							values.of[SMRT_OPTION_ENDPOINT_URL] != NULL ?
-							"endpoint_url" : "sts_endpoint_url"),
+							rows[urls[i]].name),
 					 errdetail("They choose between AWS's own hosts.")));
 }
 

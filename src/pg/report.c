@@ -55,7 +55,7 @@ static const FaultRow rows[] = {
 	[SMRT_FAULT_TOO_LARGE] = {LIMIT, "the request's body is too large for the endpoint",
 		"Send fewer rows in one request."},
 	[SMRT_FAULT_DENIED] = {NOT_AUTHORIZED, "access denied",
-		"Check the key, its permission sagemaker:InvokeEndpoint, the region, and the server's clock.", true},
+		"Check the key, its permissions, the region, and the server's clock.", true},
 	[SMRT_FAULT_EXPIRED] = {NOT_AUTHORIZED, "the credentials have expired",
 		"Provide new keys and session token.", true},
 	[SMRT_FAULT_MODEL] = {ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, "the model failed",
@@ -112,6 +112,9 @@ smrt_report_words(const SmrtFault *fault, const SmrtReport *report,
 	if (fault->kind == SMRT_FAULT_TIMEOUT && report->ended_by != NULL &&
 		strcmp(report->ended_by, SMRT_ENDED_BY_TOTAL_TIMEOUT) == 0)
 		words->hint = "Raise total_timeout, or send less in one request.";
+	if (fault->kind == SMRT_FAULT_DENIED && report->permission != NULL)
+		words->hint = psprintf("Check the key, its permission %s, the region, and the server's clock.",
+							   report->permission);
 }
 
 /* endpoint "x": the model failed: 500: shape mismatch */
@@ -124,6 +127,8 @@ message(const SmrtFault *fault, const SmrtReport *report)
 	if (!smrt_span_absent(report->endpoint))
 		appendStringInfo(&text, "endpoint \"%s\": ",
 						 smrt_report_text(report->endpoint, NAMEDATALEN));
+	if (!smrt_span_absent(report->object))
+		appendStringInfo(&text, "object \"%s\": ", shown(report->object));
 	appendStringInfoString(&text, rows[fault->kind].what);
 	if (fault->original_status > 0)
 		appendStringInfo(&text, " with status %d", fault->original_status);

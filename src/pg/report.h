@@ -32,6 +32,8 @@ typedef struct SmrtReport
 {
 	const SmrtTarget *target;
 	SmrtSpan	endpoint;		/* its name; absent: none was called */
+	SmrtSpan	object;			/* S3's location; absent: none was fetched */
+	const char *permission;		/* that the key needs, or NULL */
 	char		key_id_tail[SMRT_KEY_ID_TAIL + 1];	/* of the key that signed */
 	int			attempts;		/* 0: it was no call */
 	int64		waited_ms;		/* between them */

@@ -73,6 +73,8 @@ static const StringRow string_rows[] = {
 	"AWS region whose SageMaker endpoints are called."},
 	{"endpoint_url", &smrt_settings.endpoint_url, check_url,
 	"URL that requests go to instead of the region's own host."},
+	{"s3_endpoint_url", &smrt_settings.s3_endpoint_url, check_url,
+	"URL that asynchronous answers are fetched from instead of the region's own S3."},
 	{"ca_file", &smrt_settings.ca_file, NULL,
 	"PEM file of the certificate authorities to trust instead of the system's."},
 	{"proxy", &smrt_settings.proxy, check_url,

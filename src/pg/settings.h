@@ -25,6 +25,7 @@ typedef struct SmrtSettings
 	/* NULL or "" when unset */
 	char	   *region;
 	char	   *endpoint_url;
+	char	   *s3_endpoint_url;
 	char	   *ca_file;
 	char	   *proxy;
 	char	   *profile;

@@ -51,6 +51,7 @@ static void set_keys(SmrtTarget *target, SmrtKeySource source, const char *id,
 					 const char *secret, const char *token);
 static void name_identity(SmrtTarget *target, Oid owner);
 static void wipe_keys(void *target);
+static void release_origin(void *target);
 
 SmrtTarget *
 smrt_target_get(const char *server_name)
@@ -73,6 +74,26 @@ smrt_target_get(const char *server_name)
 }
 
 SmrtTarget *
+smrt_target_derive(SmrtTarget *target)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "sagemaker_rt derived target",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContextCallback *on_delete = MemoryContextAllocZero(context,
+															  sizeof(*on_delete));
+	SmrtTarget *derived = MemoryContextAlloc(context, sizeof(SmrtTarget));
+
+	*derived = *target;
+	derived->base_url = NULL;
+	derived->context = context;
+	derived->references = 1;
+	on_delete->func = release_origin;
+	on_delete->arg = smrt_target_retain(target);
+	MemoryContextRegisterResetCallback(context, on_delete);
+	return derived;
+}
+
+SmrtTarget *
 smrt_target_retain(SmrtTarget *target)
 {
 	target->references++;
@@ -84,6 +105,12 @@ smrt_target_release(SmrtTarget *target)
 {
 	if (--target->references == 0)
 		MemoryContextDelete(target->context);
+}
+
+static void
+release_origin(void *target)
+{
+	smrt_target_release(target);
 }
 
 /* What the call names, else the default that counts for this user. */
@@ -183,6 +210,7 @@ read_settings(SmrtTarget *target)
 	smrt_settings_require_known();
 	COPY(given_region, smrt_settings.region);
 	COPY(endpoint_url, smrt_settings.endpoint_url);
+	COPY(s3_endpoint_url, smrt_settings.s3_endpoint_url);
 	COPY(ca_file, smrt_settings.ca_file);
 	COPY(proxy, smrt_settings.proxy);
 	COPY(profile, smrt_settings.profile);
@@ -203,6 +231,7 @@ read_server(SmrtTarget *target, const SmrtServer *server, Oid user)
 		{SMRT_OPTION_REGION, offsetof(SmrtTarget, given_region)},
 		{SMRT_OPTION_ENDPOINT_URL, offsetof(SmrtTarget, endpoint_url)},
 		{SMRT_OPTION_STS_ENDPOINT_URL, offsetof(SmrtTarget, sts_endpoint_url)},
+		{SMRT_OPTION_S3_ENDPOINT_URL, offsetof(SmrtTarget, s3_endpoint_url)},
 		{SMRT_OPTION_CA_FILE, offsetof(SmrtTarget, ca_file)},
 		{SMRT_OPTION_PROXY, offsetof(SmrtTarget, proxy)},
 		{SMRT_OPTION_PROFILE, offsetof(SmrtTarget, profile)},

@@ -33,6 +33,7 @@ typedef struct SmrtTarget
 	const char *external_id;
 	const char *role_session_name;
 	const char *sts_endpoint_url;
+	const char *s3_endpoint_url;
 
 	const char *given_region;	/* NULL: environment, profile or instance */
 	const char *endpoint_url;	/* NULL: AWS's own host of the region */
@@ -50,6 +51,8 @@ typedef struct SmrtTarget
 	const char *base_url;		/* scheme, authority and path, no "/" at the
 								 * end; NULL: not located yet */
 	SmrtUrl		url;			/* the same, taken apart */
+	size_t		bucket_len;		/* what of its authority names a bucket of
+								 * S3, the dot included; 0: nothing */
 
 	MemoryContext context;		/* all of this is in it */
 	int			references;
@@ -62,6 +65,13 @@ typedef struct SmrtTarget
  * smrt_server_require(); 42501 when the user may use no keys at all.
  */
 extern SmrtTarget *smrt_target_get(const char *server);
+
+/*
+ * The same keys, bounds and ways to another place, which is not located yet.
+ * Its context is below the current one; the caller gives it a parent that
+ * lasts, and releases the target.  It holds on to the one that it is made of.
+ */
+extern SmrtTarget *smrt_target_derive(SmrtTarget *target);
 
 extern SmrtTarget *smrt_target_retain(SmrtTarget *target);
 extern void smrt_target_release(SmrtTarget *target);

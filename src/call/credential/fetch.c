@@ -19,7 +19,6 @@
 static SmrtFaultKind attempt(const SmrtExchangeSpec *spec,
 							 SmrtFetched *fetched, StringInfo why);
 static void end_exchange(void *arg);
-static void sleep_ms(int64 ms);
 
 SmrtAddressRule
 smrt_fetch_addresses(SmrtMetadataReach reach)
@@ -49,7 +48,7 @@ smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
 	for (int i = 0; i < fetch->attempts; i++)
 	{
 		if (i > 0)
-			sleep_ms(fetch->pause_ms);
+			smrt_pump_sleep(fetch->pause_ms);
 		why->len = said;
 		why->data[said] = '\0';
 		failure = attempt(&spec, fetched, why);
@@ -100,14 +99,4 @@ static void
 end_exchange(void *arg)
 {
 	smrt_exchange_end(arg);
-}
-
-static void
-sleep_ms(int64 ms)
-{
-	int64		until = smrt_pump_now_ms() + ms;
-	int64		left;
-
-	while ((left = until - smrt_pump_now_ms()) > 0)
-		smrt_pump_run(left);
 }
