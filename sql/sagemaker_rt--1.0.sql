@@ -153,6 +153,166 @@ COMMENT ON FUNCTION @extschema@.sagemaker_invoke(text, jsonb, text, text, text, 
 'sends body, as application/json unless told otherwise, to a SageMaker endpoint and returns its answer';
 
 --
+-- Asynchronous calls: what says where the answer will be, and the answer
+--
+
+CREATE TYPE @extschema@.sagemaker_async_response AS (
+	inference_id text,
+	output_location text,
+	failure_location text,
+	request_id text
+);
+
+COMMENT ON TYPE @extschema@.sagemaker_async_response IS
+'where the answer to an asynchronous call of a SageMaker endpoint will be';
+
+COMMENT ON COLUMN @extschema@.sagemaker_async_response.inference_id IS
+'id of the inference: the one that was sent, else one that the service made';
+COMMENT ON COLUMN @extschema@.sagemaker_async_response.output_location IS
+'place in S3 where the model''s answer will be';
+COMMENT ON COLUMN @extschema@.sagemaker_async_response.failure_location IS
+'place in S3 where the reason will be if the call fails';
+COMMENT ON COLUMN @extschema@.sagemaker_async_response.request_id IS
+'id of the request, which AWS Support asks for';
+
+CREATE TYPE @extschema@.sagemaker_async_answer AS (
+	state text,
+	body bytea,
+	content_type text
+);
+
+COMMENT ON TYPE @extschema@.sagemaker_async_answer IS
+'answer to an asynchronous call of a SageMaker endpoint, as far as there is one';
+
+COMMENT ON COLUMN @extschema@.sagemaker_async_answer.state IS
+'pending: there is nothing yet; done: body is the model''s answer; failed: body is the reason';
+COMMENT ON COLUMN @extschema@.sagemaker_async_answer.body IS
+'the object in S3, byte for byte';
+COMMENT ON COLUMN @extschema@.sagemaker_async_answer.content_type IS
+'media type of body, as S3 has it';
+
+CREATE FUNCTION @extschema@.sagemaker_body_text(answer @extschema@.sagemaker_async_answer)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_async_answer) IS
+'body of an asynchronous answer as text, read in the charset of its content type, else as UTF-8';
+
+CREATE FUNCTION @extschema@.sagemaker_body_json(answer @extschema@.sagemaker_async_answer)
+RETURNS jsonb
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_async_answer) IS
+'body of an asynchronous answer as jsonb';
+
+--
+-- InvokeEndpointAsync.  Its body is given, or lies at input_location.  Only one
+-- overload may go without a body, or a call without one would fit them all.
+--
+CREATE FUNCTION @extschema@.sagemaker_invoke_async(
+	endpoint text,
+	body bytea DEFAULT NULL,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	input_location text DEFAULT NULL,
+	s3_output_path_extension text DEFAULT NULL,
+	filename text DEFAULT NULL,
+	request_ttl_seconds int DEFAULT NULL,
+	invocation_timeout_seconds int DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_async_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_async'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_async(text, bytea, text, text, text, text, text, text, text,
+	int, int, text, jsonb) IS
+'hands body, byte for byte, or an object of S3 to a SageMaker endpoint, and returns where the answer will be';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke_async(
+	endpoint text,
+	body text,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	input_location text DEFAULT NULL,
+	s3_output_path_extension text DEFAULT NULL,
+	filename text DEFAULT NULL,
+	request_ttl_seconds int DEFAULT NULL,
+	invocation_timeout_seconds int DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_async_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_async'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_async(text, text, text, text, text, text, text, text, text,
+	int, int, text, jsonb) IS
+'hands body, as UTF-8, to a SageMaker endpoint, and returns where the answer will be';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke_async(
+	endpoint text,
+	body json,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	input_location text DEFAULT NULL,
+	s3_output_path_extension text DEFAULT NULL,
+	filename text DEFAULT NULL,
+	request_ttl_seconds int DEFAULT NULL,
+	invocation_timeout_seconds int DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_async_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_async'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_async(text, json, text, text, text, text, text, text, text,
+	int, int, text, jsonb) IS
+'hands body, as application/json unless told otherwise, to a SageMaker endpoint, and returns where the answer will be';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke_async(
+	endpoint text,
+	body jsonb,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	input_location text DEFAULT NULL,
+	s3_output_path_extension text DEFAULT NULL,
+	filename text DEFAULT NULL,
+	request_ttl_seconds int DEFAULT NULL,
+	invocation_timeout_seconds int DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_async_response
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_async'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_async(text, jsonb, text, text, text, text, text, text, text,
+	int, int, text, jsonb) IS
+'hands body, as application/json unless told otherwise, to a SageMaker endpoint, and returns where the answer will be';
+
+CREATE FUNCTION @extschema@.sagemaker_async_result(
+	output_location text,
+	failure_location text DEFAULT NULL,
+	wait interval DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS @extschema@.sagemaker_async_answer
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_async_result(text, text, interval, text, jsonb) IS
+'fetches the answer to an asynchronous call from S3, if it is there or comes while it waits';
+
+--
 -- Servers and user mappings: where requests go, and with whose keys
 --
 
@@ -264,4 +424,17 @@ REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, json, text, text, text
 	text, text, text, text, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke(text, jsonb, text, text, text, text, text, text, text,
 	text, text, text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_async(text, bytea, text, text, text, text, text, text, text,
+	int, int, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_async(text, text, text, text, text, text, text, text, text,
+	int, int, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_async(text, json, text, text, text, text, text, text, text,
+	int, int, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_async(text, jsonb, text, text, text, text, text, text, text,
+	int, int, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_async_result(text, text, interval, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_async_answer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_async_answer) FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_response FROM PUBLIC;
+REVOKE ALL ON TYPE @extschema@.sagemaker_async_response FROM PUBLIC;
+REVOKE ALL ON TYPE @extschema@.sagemaker_async_answer FROM PUBLIC;

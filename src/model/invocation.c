@@ -1,8 +1,8 @@
 /*
  * InvokeEndpoint, a request a row.
  *
- * A body is detoasted once and never copied below here.  Calls that have one
- * target and the same limits share a call set.
+ * A body is never copied below here.  Calls that have one target and the same
+ * limits share a call set.
  */
 #include "postgres.h"
 
@@ -10,10 +10,9 @@
 #include "call/calloptions.h"
 #include "call/callset.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
+#include "model/argument.h"
 #include "model/invocation.h"
 #include "model/response.h"
 #include "utils/builtins.h"
@@ -67,10 +66,6 @@ struct SmrtInvocations
 
 static void read_request(SmrtInvokeSite *site, const Datum *values,
 						 const bool *nulls, SmrtRequest *request);
-static SmrtSpan text_argument(const Datum *values, const bool *nulls, int n);
-static SmrtSpan read_body(SmrtInvokeSite *site, Datum value);
-static SmrtSpan utf8(char *text, size_t len);
-static void warn_of_bytea(SmrtInvokeSite *site, SmrtSpan body);
 static Lot *find_lot(SmrtInvocations *invocations, SmrtTarget *target,
 					 const SmrtLimits *limits);
 static Invocation *begin(SmrtInvocations *invocations);
@@ -178,68 +173,15 @@ static void
 read_request(SmrtInvokeSite *site, const Datum *values, const bool *nulls,
 			 SmrtRequest *request)
 {
-	request->endpoint = text_argument(values, nulls, ARG_ENDPOINT);
-	request->body = read_body(site, values[ARG_BODY]);
+	request->endpoint = smrt_argument_text(values[ARG_ENDPOINT], false);
+	request->body = smrt_argument_body(site->body_type, values[ARG_BODY],
+									   &site->warned_of_bytea);
 	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
-		request->members[i] = text_argument(values, nulls, ARG_FIRST_MEMBER + i);
-	if (smrt_span_absent(request->members[SMRT_MEMBER_CONTENT_TYPE]) &&
-		(site->body_type == JSONOID || site->body_type == JSONBOID))
-		request->members[SMRT_MEMBER_CONTENT_TYPE] = smrt_span("application/json");
-}
-
-static SmrtSpan
-text_argument(const Datum *values, const bool *nulls, int n)
-{
-	text	   *value;
-
-	if (nulls[n])
-		return smrt_span(NULL);
-	value = DatumGetTextPP(values[n]);
-	return smrt_span_of(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
-}
-
-static SmrtSpan
-read_body(SmrtInvokeSite *site, Datum value)
-{
-	SmrtSpan	body;
-
-	if (site->body_type == JSONBOID)
-	{
-		Jsonb	   *jsonb = DatumGetJsonbP(value);
-		char	   *text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-
-		return utf8(text, strlen(text));
-	}
-	/* The others are bytes behind a length. */
-	body = text_argument(&value, &(bool) {false}, 0);
-	if (site->body_type == BYTEAOID)
-		return body;
-	body = utf8((char *) body.data, body.len);
-	if (site->body_type == TEXTOID)
-		warn_of_bytea(site, body);
-	return body;
-}
-
-static SmrtSpan
-utf8(char *text, size_t len)
-{
-	char	   *converted = (char *) pg_server_to_any(text, (int) len, PG_UTF8);
-
-	return smrt_span_of(converted, converted == text ? len : strlen(converted));
-}
-
-/* Bytes that came as text are the commonest slip: say so once a statement. */
-static void
-warn_of_bytea(SmrtInvokeSite *site, SmrtSpan body)
-{
-	if (site->warned_of_bytea ||
-		!smrt_span_starts_with(body, smrt_span("\\x")))
-		return;
-	site->warned_of_bytea = true;
-	ereport(NOTICE,
-			(errmsg("a body of type text begins with \"\\x\""),
-			 errdetail("It is sent as these characters, not as the bytes that they may stand for."),
-			 errhint("Cast it to bytea if bytes are meant.")));
+		request->members[i] = smrt_argument_text(values[ARG_FIRST_MEMBER + i],
+												 nulls[ARG_FIRST_MEMBER + i]);
+	if (smrt_span_absent(request->members[SMRT_MEMBER_CONTENT_TYPE]))
+		request->members[SMRT_MEMBER_CONTENT_TYPE] =
+			smrt_argument_content_type(site->body_type);
 }
 
 /* Of lots for other targets, those that have no calls any more go. */

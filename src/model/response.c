@@ -9,21 +9,16 @@
 #include "pg/report.h"
 #include "utils/builtins.h"
 
-static Datum text_or_null(SmrtSpan value, bool *is_null);
-
 Datum
 smrt_response_datum(TupleDesc tupdesc, const SmrtResponse *response)
 {
 	Datum		values[SMRT_RESPONSE_COLUMN_COUNT];
 	bool		nulls[SMRT_RESPONSE_COLUMN_COUNT] = {false};
-	bytea	   *body = palloc(VARHDRSZ + response->body.len);
 
-	SET_VARSIZE(body, VARHDRSZ + response->body.len);
-	memcpy(VARDATA(body), response->body.data, response->body.len);
-	values[SMRT_RESPONSE_BODY] = PointerGetDatum(body);
+	values[SMRT_RESPONSE_BODY] = smrt_response_bytea(response->body);
 
 #define FILL(column, member) \
-	values[column] = text_or_null(response->member, &nulls[column])
+	values[column] = smrt_response_text(response->member, &nulls[column])
 
 	FILL(SMRT_RESPONSE_CONTENT_TYPE, content_type);
 	FILL(SMRT_RESPONSE_INVOKED_PRODUCTION_VARIANT, invoked_production_variant);
@@ -34,9 +29,18 @@ smrt_response_datum(TupleDesc tupdesc, const SmrtResponse *response)
 	return HeapTupleGetDatum(heap_form_tuple(tupdesc, values, nulls));
 }
 
-/* Bytes that are no plain ASCII, in whatever encoding, are escaped. */
-static Datum
-text_or_null(SmrtSpan value, bool *is_null)
+Datum
+smrt_response_bytea(SmrtSpan value)
+{
+	bytea	   *copy = palloc(VARHDRSZ + value.len);
+
+	SET_VARSIZE(copy, VARHDRSZ + value.len);
+	memcpy(VARDATA(copy), value.data, value.len);
+	return PointerGetDatum(copy);
+}
+
+Datum
+smrt_response_text(SmrtSpan value, bool *is_null)
 {
 	*is_null = smrt_span_absent(value);
 	if (*is_null)

@@ -1,5 +1,5 @@
 /*
- * The composite type sagemaker_response.
+ * The composite type sagemaker_response, and members of answers as datums.
  */
 #ifndef SMRT_MODEL_RESPONSE_H
 #define SMRT_MODEL_RESPONSE_H
@@ -23,5 +23,10 @@ typedef enum SmrtResponseColumn
 /* A row of it, copied into the current memory context. */
 extern Datum smrt_response_datum(TupleDesc tupdesc,
 								 const SmrtResponse *response);
+
+/* Bytes that are no plain ASCII, in whatever encoding, are escaped. */
+extern Datum smrt_response_text(SmrtSpan value, bool *is_null);
+
+extern Datum smrt_response_bytea(SmrtSpan value);
 
 #endif							/* SMRT_MODEL_RESPONSE_H */

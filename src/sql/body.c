@@ -1,5 +1,6 @@
 /*
- * The body of a sagemaker_response, decoded.
+ * The body of a sagemaker_response, or of another answer that has columns body
+ * and content_type, decoded.
  */
 #include "postgres.h"
 
@@ -7,7 +8,6 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
-#include "model/response.h"
 #include "pg/compat.h"
 #include "pg/json.h"
 #include "pg/report.h"
@@ -81,7 +81,7 @@ static bytea *
 body_of(HeapTupleHeader response)
 {
 	bool		is_null;
-	Datum		body = GetAttributeByNum(response, SMRT_RESPONSE_BODY + 1, &is_null);
+	Datum		body = GetAttributeByName(response, "body", &is_null);
 
 	return is_null ? NULL : DatumGetByteaPP(body);
 }
@@ -91,9 +91,8 @@ static int
 charset_of(HeapTupleHeader response)
 {
 	bool		is_null;
-	Datum		content_type = GetAttributeByNum(response,
-												 SMRT_RESPONSE_CONTENT_TYPE + 1,
-												 &is_null);
+	Datum		content_type = GetAttributeByName(response, "content_type",
+												  &is_null);
 	char	   *type;
 	char	   *parameter;
 	NameData	name;
