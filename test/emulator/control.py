@@ -11,7 +11,7 @@ from connection import Reply
 from keystore import Key
 from listeners import KINDS
 from scenarios import PATTERNS, SCENARIOS
-from scripts import Script, ScriptError
+from scripts import Script, ScriptError, build_body
 from standin import SettingError
 
 PREFIX = "/control/"
@@ -40,6 +40,7 @@ class Control:
             ("GET", "endpoints"): self._endpoints,
             ("GET", "standin"): self._read_stand_in,
             ("POST", "standin"): self._change_stand_in,
+            ("POST", "object"): self._object,
             ("POST", "key"): self._key,
             ("POST", "script"): self._script,
             ("POST", "clock"): self._clock,
@@ -106,6 +107,15 @@ class Control:
         except SettingError as error:
             raise ControlError(400, str(error)) from None
         return stand_in.state()
+
+    def _object(self, given):
+        try:
+            body = build_body(given.pop("body", ""))
+            self._stand_ins["s3"].put(body=body, **given)
+        except (ScriptError, TypeError) as error:
+            raise ControlError(400, f"an object has a location, a body and perhaps content_type "
+                                    f"and hidden: {error}") from None
+        return {}
 
     def _key(self, given):
         try:

@@ -17,6 +17,7 @@ import threading
 import uuid
 from datetime import datetime, timezone
 
+from asynchronous import Asynchronous
 from certificates import KINDS as CERTIFICATE_KINDS
 from certificates import Certificates
 from connection import MalformedRequest, Reply, standard_headers
@@ -28,8 +29,10 @@ from journal import Entry, Journal
 from keystore import Key, KeyStore
 from listeners import Listeners, Recorder
 from server import Server, server_tls_context
+from s3 import HOST as S3_HOST
+from s3 import S3
 from service import Service
-from signature import Verifier
+from signature import ReceivedS3RequestAuth, Verifier
 from sts import Sts
 
 DEFAULT_KEY = Key("AKIDEMULATOR", "emulator-secret-access-key")
@@ -38,12 +41,13 @@ PARENT_POLL_SECONDS = 0.2
 # Where AWS has these services; a test may lead such connections here.
 AWS_HOSTS = ((re.compile(r"169\.254\.169\.254"), "imds"),
              (re.compile(r"169\.254\.170\.(2|23)"), "container"),
-             (re.compile(r"sts(\.[a-z0-9-]+)?\.amazonaws\.com"), "sts"))
+             (re.compile(r"sts(\.[a-z0-9-]+)?\.amazonaws\.com"), "sts"),
+             (S3_HOST, "s3"))
 
 
 class Emulator:
-    """What a service port answers with: the service, and beside it credential services and
-    the control paths."""
+    """What a service port answers with: the service, and beside it S3, credential services
+    and the control paths."""
 
     def __init__(self, service, stand_ins, control):
         self._service = service
@@ -171,10 +175,11 @@ def main(arguments=None):
     log_file = open(options.log_file, "a", encoding="utf-8") if options.log_file else None
     journal = Journal(log_file)
     store = KeyStore(keys)
+    s3 = S3(store, Verifier(store, options.region, "s3", ReceivedS3RequestAuth))
     service = Service(Verifier(store, options.region, "sagemaker"), load_endpoints(options),
-                      journal)
+                      journal, Asynchronous(s3))
     stand_ins = {stand_in.name: stand_in for stand_in in (
-        Sts(store, Verifier(store, options.region, "sts")), Imds(store), Container(store))}
+        Sts(store, Verifier(store, options.region, "sts")), Imds(store), Container(store), s3)}
     with tempfile.TemporaryDirectory(prefix="sagemaker-emulator-") as directory:
         tls_context = ca_file = None
         if options.tls:

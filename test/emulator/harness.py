@@ -82,10 +82,10 @@ class Running:
         return client
 
     def signed(self, endpoint, body=b"", headers=None, change=None, late=0, region=None,
-               service="sagemaker"):
+               service="sagemaker", operation="invocations"):
         """The bytes of a request; change(headers) is called between signing and sending."""
         host = f"127.0.0.1:{self.facts['port']}"
-        path = f"/endpoints/{endpoint}/invocations"
+        path = f"/endpoints/{endpoint}/{operation}"
         request = AWSRequest("POST", f"http://{host}{path}", data=body,
                              headers={"Host": host, **(headers or {})})
         key = Credentials(self.facts["access_key_id"], self.facts["secret_access_key"],

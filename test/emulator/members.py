@@ -1,7 +1,7 @@
-"""The request members of InvokeEndpoint that travel as headers, and their limits.
+"""The request members of the operations that travel as headers, and their limits.
 
-One table, from the published model of the API.  A later operation has a table of its own:
-the same member may come under another header there.
+A table for each operation, from the published model of the API: the same member may come
+under another header there.
 """
 
 import re
@@ -25,6 +25,10 @@ SESSION = Pattern(f"^(NEW_SESSION)$|^{_NAME}$", f"NEW_SESSION|{_NAME}")
 ASCII = Pattern(r"\p{ASCII}*", r"[\x00-\x7f]*")
 PRINTABLE = Pattern(r"\A\S[\p{Print}]*\z", r"[!-~][ -~]*")
 ANYTHING = Pattern(".*", ".*")
+LOCATION = Pattern("^(https|s3)://([^/]+)/?(.*)$", "(https|s3)://([^/]+)/?(.*)")
+PATH = Pattern("^(?!s3:|https:)[a-zA-Z0-9!_.*'()/-]+$", "[a-zA-Z0-9!_.*'()/-]+")
+FILENAME = Pattern(r"^(?!.*\..*\.)[a-zA-Z0-9][a-zA-Z0-9-_\.]*$",
+                   r"(?!.*\..*\.)[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,22 @@ class Member:
         return found
 
 
+@dataclass(frozen=True)
+class Number:
+    """A member that is an integer within bounds."""
+
+    name: str
+    header: str
+    least: int
+    most: int
+
+    def complaints(self, value):
+        if re.fullmatch("[0-9]{1,9}", value) and self.least <= int(value) <= self.most:
+            return []
+        return [f"Value '{value}' at '{self.name[0].lower()}{self.name[1:]}' failed to satisfy "
+                f"constraint: Member must have value between {self.least} and {self.most}"]
+
+
 ENDPOINT_NAME = Member("EndpointName", None, NAME_LENGTH, NAME)  # in the path
 
 INVOKE_ENDPOINT = (
@@ -66,6 +86,18 @@ INVOKE_ENDPOINT = (
     Member("InferenceComponentName", "X-Amzn-SageMaker-Inference-Component", NAME_LENGTH, NAME),
     Member("SessionId", "X-Amzn-SageMaker-Session-Id", 256, SESSION),
     Member("PrefixAwareId", "X-Amzn-SageMaker-Prefix-Aware-Id", 64, PRINTABLE, 1),
+)
+
+INVOKE_ENDPOINT_ASYNC = (
+    Member("ContentType", "X-Amzn-SageMaker-Content-Type", 1024),
+    Member("Accept", "X-Amzn-SageMaker-Accept", 1024),
+    Member("CustomAttributes", "X-Amzn-SageMaker-Custom-Attributes", 1024),
+    Member("InferenceId", "X-Amzn-SageMaker-Inference-Id", 64, PRINTABLE, 1),
+    Member("InputLocation", "X-Amzn-SageMaker-InputLocation", 1024, LOCATION, 1),
+    Member("S3OutputPathExtension", "X-Amzn-SageMaker-S3OutputPathExtension", 512, PATH, 1),
+    Member("Filename", "X-Amzn-SageMaker-Filename", 32, FILENAME, 1),
+    Number("RequestTTLSeconds", "X-Amzn-SageMaker-RequestTTLSeconds", 60, 21600),
+    Number("InvocationTimeoutSeconds", "X-Amzn-SageMaker-InvocationTimeoutSeconds", 1, 3600),
 )
 
 

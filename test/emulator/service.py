@@ -1,4 +1,4 @@
-"""InvokeEndpoint: the path of a request through the service.
+"""InvokeEndpoint and InvokeEndpointAsync: the path of a request through the service.
 
 A request is judged first: its signature, its size, its members.  Then it is answered, by a
 script if one is set for the endpoint's name, by an endpoint of that name, or by a scenario
@@ -19,13 +19,14 @@ from endpoints import ContainerError, Endpoint, Invocation, echo
 from errors import (ACCOUNT, BodyTooLarge, ModelError, ServiceError, SignatureRefused,
                     UnknownOperation, ValidationError)
 from journal import Entry
-from members import INVOKE_ENDPOINT, read_members
+from members import INVOKE_ENDPOINT, INVOKE_ENDPOINT_ASYNC, read_members
 from scenarios import find_scenario
 from scripts import ScriptTable, Step
 from sessions import Sessions
 
 MAX_BODY_BYTES = 25 * 1024 * 1024  # as documented; the API's model still says 6,291,456
-ROUTE = re.compile(r"/endpoints/([^/?#]*)/invocations")
+ROUTE = re.compile(r"/endpoints/([^/?#]*)/(invocations|async-invocations)")
+MEMBERS = {"invocations": INVOKE_ENDPOINT, "async-invocations": INVOKE_ENDPOINT_ASYNC}
 PLAIN_STEP = Step()
 
 
@@ -67,8 +68,9 @@ TARGETS = (
 class Service:
     """One emulated SageMaker Runtime in one region."""
 
-    def __init__(self, verifier, endpoints, journal):
+    def __init__(self, verifier, endpoints, journal, asynchronous):
         self.verifier = verifier
+        self._asynchronous = asynchronous
         self.journal = journal
         self.scripts = ScriptTable()
         self.endpoints = {endpoint.name: endpoint for endpoint in endpoints}
@@ -87,15 +89,16 @@ class Service:
         """Judge, answer and log one request whose body is still on the wire."""
         match = ROUTE.fullmatch(request.target)
         name = unquote(match[1]) if match and request.method == "POST" else None
+        operation = match[2] if match else None
         step, number, skew = self._next_step(name)
         now = datetime.now(timezone.utc) + timedelta(seconds=skew)
         if step.read:
             connection.read_body(request, MAX_BODY_BYTES)
         entry = Entry.of(connection, request, endpoint=name, step=number)
         try:
-            members = self._judge(request, name, now, entry) if step.read else {}
+            members = self._judge(request, name, operation, now, entry) if step.read else {}
             invocation = Invocation(name, request.body, members, request)
-            reply = faults.answer(step, lambda: self._own_answer(invocation, now),
+            reply = faults.answer(step, lambda: self._own_answer(operation, invocation, now),
                                   self.recorder_url + request.target)
         except ServiceError as error:
             step, reply = PLAIN_STEP, _error_reply(error)
@@ -116,7 +119,7 @@ class Service:
             scenario = find_scenario(name)
         return Step.parse(scenario) if scenario else PLAIN_STEP, None, self.clock_skew
 
-    def _judge(self, request, name, now, entry):
+    def _judge(self, request, name, operation, now, entry):
         """The request's members; ServiceError if they or the signature are not in order."""
         try:
             self.verifier.verify(request, now)
@@ -128,11 +131,15 @@ class Service:
             raise UnknownOperation()
         if request.body_bytes > MAX_BODY_BYTES:
             raise BodyTooLarge(MAX_BODY_BYTES)
-        return read_members(INVOKE_ENDPOINT, name, request)
+        return read_members(MEMBERS[operation], name, request)
 
-    def _own_answer(self, invocation, now):
+    def _own_answer(self, operation, invocation, now):
         """What the endpoint itself says, be it an error."""
         try:
+            if operation == "async-invocations":
+                self._find_endpoint(invocation.endpoint)  # before anything is accepted
+                return self._asynchronous.accept(
+                    invocation, lambda given: self._own_answer("invocations", given, now))
             return self._invoke(self._find_endpoint(invocation.endpoint), invocation, now)
         except ServiceError as error:
             return _error_reply(error)

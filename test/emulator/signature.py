@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPMessage
 
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -33,8 +33,8 @@ NEVER_SENT = "expect"
 OLDER_SDKS = re.compile(r"(Botocore|Boto3|aws-cli)/")
 
 
-class ReceivedRequestAuth(SigV4Auth):
-    """botocore's signer, told what to sign instead of choosing it."""
+class Received:
+    """One of botocore's signers, told what to sign instead of choosing it."""
 
     def __init__(self, key, scope, request, signed_headers):
         super().__init__(Credentials(key.access_key_id, key.secret_access_key),
@@ -53,6 +53,14 @@ class ReceivedRequestAuth(SigV4Auth):
         return self._received.body_sha256
 
 
+class ReceivedRequestAuth(Received, SigV4Auth):
+    pass
+
+
+class ReceivedS3RequestAuth(Received, S3SigV4Auth):
+    pass
+
+
 @dataclass(frozen=True)
 class Scope:
     """The five parts of `Credential=`."""
@@ -67,8 +75,9 @@ class Scope:
 class Verifier:
     """Judges for one service in one region, and refuses in AWS's own words."""
 
-    def __init__(self, keys, region, service):
+    def __init__(self, keys, region, service, signer=ReceivedRequestAuth):
         self.region = region
+        self._signer = signer
         self._keys = keys
         self._service = service  # the signing name; SageMaker's host says runtime.sagemaker
 
@@ -176,7 +185,7 @@ class Verifier:
             raise SignatureRefused("InvalidSignatureException",
                                    "The provided 'x-amz-content-sha256' header does not match "
                                    "what was computed.")
-        auth = ReceivedRequestAuth(key, scope, request, signed_headers)
+        auth = self._signer(key, scope, request, signed_headers)
         arrived = AWSRequest(method=request.method, url="http://host" + request.target)
         arrived.context["timestamp"] = timestamp
         canonical = auth.canonical_request(arrived)

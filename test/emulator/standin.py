@@ -1,6 +1,6 @@
-"""What the stand-ins for AWS's credential services have in common.
+"""What the stand-ins for AWS's other services have in common.
 
-Each is off the path of InvokeEndpoint: it hands out keys that the endpoint then knows.  A
+Each is off the path of InvokeEndpoint.  Most hand out keys that the endpoint then knows.  A
 test sets how long those last and what goes wrong, and reads who asked for what.
 """
 
