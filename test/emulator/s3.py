@@ -151,7 +151,7 @@ class S3(StandIn):
                 f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
                 f"<RequestId>{_request_id()}</RequestId><HostId>emulator</HostId></Error>")
         return Reply(fault["status"], [*_headers(), ("Content-Type", "application/xml")],
-                     body.encode())
+                     fault.get("body", body).encode())
 
 
 def _bucket_and_key(request):
