@@ -173,7 +173,8 @@ FROM unnest(ARRAY[NULL, '', 'text/plain', 'application/json', 'text/plain; chars
                   'text/plain; xcharset=latin1', 'multipart/mixed; boundary="charset=latin1"']) AS content_type;
 
 -- Nothing in, nothing out.
-SELECT sagemaker_body_text(NULL) IS NULL AS text, sagemaker_body_json(NULL) IS NULL AS json,
+SELECT sagemaker_body_text(NULL::sagemaker_response) IS NULL AS text,
+       sagemaker_body_json(NULL::sagemaker_response) IS NULL AS json,
        sagemaker_body_text(answer(NULL)) IS NULL AS text_of_no_body,
        sagemaker_body_json(answer(NULL)) IS NULL AS json_of_no_body,
        sagemaker_body_text(answer('')) = '' AS text_of_empty_body;

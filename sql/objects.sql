@@ -53,6 +53,13 @@ FROM pg_attribute
 WHERE attrelid = 'sagemaker_response'::regclass AND attnum > 0
 ORDER BY attnum;
 
+-- As with sagemaker_invoke, but that one overload may go without a body.
+SELECT proargtypes[1]::regtype AS body, proargnames, pronargdefaults, prorettype::regtype,
+       (proargtypes::oid[])[2:12]::regtype[] AS after_body
+FROM member JOIN pg_proc ON objid = pg_proc.oid AND classid = 'pg_proc'::regclass
+WHERE proname = 'sagemaker_invoke_async'
+ORDER BY pronargdefaults, proargtypes[1]::regtype::text COLLATE "C";
+
 -- A plain role may use nothing of it: no rows.  A kind of object that is not
 -- known here gives NULL, which is shown as well.
 CREATE ROLE regress_sagemaker_plain;
@@ -89,6 +96,8 @@ SELECT sagemaker_invoke('endpoint', NULL::json);
 SELECT sagemaker_invoke('endpoint', NULL::jsonb);
 SELECT sagemaker_body_text(ROW('1', NULL, NULL, NULL, NULL, NULL, NULL)::sagemaker_response);
 SELECT sagemaker_body_json(ROW('1', NULL, NULL, NULL, NULL, NULL, NULL)::sagemaker_response);
+SELECT sagemaker_invoke_async('endpoint', NULL::text);
+SELECT sagemaker_async_result(NULL);
 SELECT sagemaker_rt_version();
 \set VERBOSITY default
 RESET ROLE;

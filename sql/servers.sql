@@ -74,7 +74,8 @@ LEFT JOIN (VALUES
     ('region', 'eu-west-1'), ('endpoint_url', 'https://gateway.example:8443/path'),
     ('use_fips', 'on'), ('use_dualstack', 'false'), ('ca_file', '/etc/ssl/certs/ca.pem'),
     ('proxy', 'http://proxy.example:3128'), ('allow_http', 'true'),
-    ('sts_endpoint_url', 'https://sts.example'), ('profile', 'production'),
+    ('sts_endpoint_url', 'https://sts.example'), ('s3_endpoint_url', 'https://s3.example'),
+    ('profile', 'production'),
     ('role_arn', 'arn:aws:iam::123456789012:role/scorer'), ('external_id', 'of this account'),
     ('role_session_name', 'database'), ('access_key_id', 'AKIDREGRESS'),
     ('secret_access_key', 'secret/of+regress='), ('session_token', 'token/of+regress=='),
@@ -139,7 +140,7 @@ JOIN (VALUES
     (48, 'timeout', 'soon'), (49, 'timeout', '1'), (50, 'timeout', ''),
     (51, 'total_timeout', '1 parsec'), (52, 'max_attempts', '0'), (53, 'max_attempts', '101'),
     (54, 'max_attempts', '1s'), (55, 'max_response_size', '1TB'), (56, 'max_response_size', '0'),
-    (57, 'retry_timeouts', 'maybe')) AS tried(n, name, value) USING (name)
+    (57, 'retry_timeouts', 'maybe'), (58, 's3_endpoint_url', 'https://0xa9fea9fe')) AS tried(n, name, value) USING (name)
 ORDER BY n;
 
 -- Given twice, or without a value.
@@ -157,7 +158,7 @@ SELECT sagemaker_fdw_validator(ARRAY[repeat('x', 10000) || '=1'], 'pg_foreign_se
 SELECT url, flag, value,
        outcome(command('server', option(url, 'https://gateway.example') || ', ' ||
                                  option(flag, value))) AS outcome
-FROM unnest(ARRAY['endpoint_url', 'sts_endpoint_url']) AS url,
+FROM unnest(ARRAY['endpoint_url', 'sts_endpoint_url', 's3_endpoint_url']) AS url,
      unnest(ARRAY['use_fips', 'use_dualstack']) AS flag, unnest(ARRAY['on', 'off']) AS value
 ORDER BY url, flag, value;
 ALTER SERVER regress_sagemaker OPTIONS (ADD use_fips 'on');
