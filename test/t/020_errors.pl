@@ -245,7 +245,7 @@ for my $row (
 #
 
 for my $row (
-	[ 'XML', { use => 'error-xml' }, '58000', qr/<Message>Try again\.<\/Message>/ ],
+	[ 'XML', { use => 'error-xml' }, '58000', qr/the service failed: Try again\.$/ ],
 	[ 'HTML', { use => 'error-html' }, '58000', qr/502 Bad Gateway/ ],
 	[ 'no body', { use => 'error-empty' }, '58000', qr/: the service failed$/ ],
 	[ 'not UTF-8', { use => 'error-not-utf8' }, '58000',

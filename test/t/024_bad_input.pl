@@ -372,14 +372,14 @@ $emulator->reset;
 for my $length ($longest_url + 1, 1980, 2030, 2048, 2049, 5000)
 {
 	my $long = long_url($length);
-	for my $setting (qw(endpoint_url proxy))
+	for my $setting (qw(endpoint_url s3_endpoint_url proxy))
 	{
 		my $failure = failure($node, "LOAD 'sagemaker_rt'; SET sagemaker_rt.$setting = '$long'");
 		is("$failure->{sqlstate} $failure->{detail}",
 			"22023 Not a URL that can be used: the URL is longer than $longest_url bytes.",
 			"a URL of $length bytes is refused as setting $setting");
 	}
-	for my $option (qw(endpoint_url sts_endpoint_url proxy))
+	for my $option (qw(endpoint_url sts_endpoint_url s3_endpoint_url proxy))
 	{
 		fails_with($node, "ALTER SERVER far OPTIONS (ADD $option '$long')", '22023',
 			qr/^option "$option" is not valid: the URL is longer than $longest_url bytes$/,

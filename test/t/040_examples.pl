@@ -33,7 +33,7 @@ my @aws = ('--region', $region,
 	'AKIAI44QH8DHBEXAMPLE:je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY');
 my $http = start_emulator('--no-models', @aws);
 my $tls = start_emulator('--tls', @aws, map { ('--cert-name', "$_.amazonaws.com") }
-	  "runtime.sagemaker.$region", "sts.$region",
+	  "runtime.sagemaker.$region", "sts.$region", "*.s3.$region",
 	"vpce-0123-4567.runtime.sagemaker.$region.vpce");
 my $local = start_emulator();
 
@@ -174,7 +174,7 @@ sub run_block
 	set_scores($block->{sql}) if $database eq 'app';
 	local $ENV{SAGEMAKER_SECRET} = 'je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY';
 	my ($status, $stdout, $stderr) =
-	  $node->psql($database, $block->{sql} =~ s/http:\/\/127\.0\.0\.1:8080/$url/r);
+	  $node->psql($database, $block->{sql} =~ s/http:\/\/127\.0\.0\.1:8080/$url/gr);
 	is($status, 0, "$block->{where} runs") || diag($stderr);
 	unlike($stderr, qr/WARNING/, "$block->{where} warns of nothing");
 	check_said($block, $stdout) if $block->{said};

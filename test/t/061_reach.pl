@@ -211,7 +211,7 @@ my @tricks = (
 	"https://\x{2460}\x{2465}\x{2468}.254.169.254", "https://169\x{3002}254\x{3002}169\x{3002}254",
 	'http://0x7f.1', 'http://127.1', 'http://2130706433');
 utf8::encode($_) for @tricks;
-my @urls = qw(endpoint_url sts_endpoint_url);
+my @urls = qw(endpoint_url sts_endpoint_url s3_endpoint_url);
 
 for my $option (@urls)
 {
@@ -228,6 +228,8 @@ sub calls_by_way_of
 	my %set = (endpoint_url => "http://127.0.0.1:$port", allow_http => 'true',
 		%{ $more // {} }, $option => $url);
 	my $array = join ', ', map { "\$u\$$_=$set{$_}\$u\$" } sort keys %set;
+	my $call = $option =~ /^s3/ ? "sagemaker_async_result('s3://bucket/key', server => 'new')"
+	  : "sagemaker_invoke('echo', '', server => 'new')";
 
 	return <<SQL;
 	DO \$d\$ BEGIN
@@ -235,14 +237,15 @@ sub calls_by_way_of
 		UPDATE pg_foreign_server SET srvoptions = ARRAY[$array] WHERE srvname = 'new';
 		CREATE USER MAPPING FOR CURRENT_USER SERVER new OPTIONS (access_key_id '$key_id',
 			secret_access_key '$secret' @{[ $option =~ /^sts/ ? ", role_arn 'arn:aws:iam::123456789012:role/r'" : '' ]});
-		PERFORM sagemaker_invoke('echo', '', server => 'new');
+		PERFORM $call;
 	END \$d\$
 SQL
 }
 
 my %refusal = (
 	endpoint_url => qr/^22023: The server's option endpoint_url cannot be used: /,
-	sts_endpoint_url => qr/^28000: no AWS credentials found .*the URL of STS cannot be used: /);
+	sts_endpoint_url => qr/^28000: no AWS credentials found .*the URL of STS cannot be used: /,
+	s3_endpoint_url => qr/^22023: The URL of S3 cannot be used: /);
 for my $option (@urls)
 {
 	all_fail($superuser, { map { ($_ => calls_by_way_of($option, $_)) } @tricks }, $refusal{$option},
@@ -264,6 +267,7 @@ my @hosts = (
 my $forbidden = qr/the host's address is not permitted: it is a link-local or metadata address/;
 my %failing = (
 	endpoint_url => qr/^58030: .*$forbidden/,
+	s3_endpoint_url => qr/^58030: .*$forbidden/,
 	proxy => qr/^58030: .*$forbidden/,
 	sts_endpoint_url => qr/^28000: no AWS credentials found .*role: no answer from .*(link-local or metadata|not permitted)/);
 for my $option (sort keys %failing)
@@ -330,6 +334,8 @@ is((outcomes_of($superuser, calls_by_way_of('endpoint_url', "http://here.test:$p
 	'00000', 'a name that leads to a permitted address is used');
 like((outcomes_of($superuser, calls_by_way_of('sts_endpoint_url', "http://here.test:$port")))[0],
 	qr/^28000: .*role: STS answered \d+/, 'also for STS');
+is((outcomes_of($superuser, calls_by_way_of('s3_endpoint_url', "http://here.test:$port/s3")))[0],
+	'00000', 'and for S3');
 # A name that has a good address the first time and a bad one the second.  DNS is
 # asked again when another identity comes, which shares nothing with the first.
 $emulator->reset;
