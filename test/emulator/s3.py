@@ -9,7 +9,7 @@ import re
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from urllib.parse import unquote
 from xml.sax.saxutils import escape
@@ -57,6 +57,7 @@ class S3Settings(Settings):
     hidden: int = 0        # looks at a new object that do not find it
     may: str = "list"      # what keys may do beside reading; see MISSING
     region: str = None     # where the buckets are, if elsewhere than here
+    skew: float = 0        # seconds by which the clock is wrong
 
 
 @dataclass
@@ -121,7 +122,7 @@ class S3(StandIn):
             log["code"] = fault["code"]
             return self.fault_reply(fault)
         etag = hashlib.md5(found.body, usedforsecurity=False).hexdigest()
-        return Reply(200, [*_headers(), ("Content-Type", found.content_type),
+        return Reply(200, [*self._headers(), ("Content-Type", found.content_type),
                            ("ETag", f'"{etag}"')], found.body)
 
     def _refusal(self, request, log):
@@ -129,7 +130,7 @@ class S3(StandIn):
             return {"status": 400, "code": "InvalidRequest",
                     "message": "Missing required header for this request: x-amz-content-sha256"}
         try:
-            log["signed_by"] = self._verifier.verify(request, datetime.now(timezone.utc))
+            log["signed_by"] = self._verifier.verify(request, self._now())
         except SignatureRefused as error:
             status, code = REFUSALS[error.code]
             message = error.members["message"]
@@ -150,8 +151,16 @@ class S3(StandIn):
         body = ('<?xml version="1.0" encoding="UTF-8"?>\n'
                 f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
                 f"<RequestId>{_request_id()}</RequestId><HostId>emulator</HostId></Error>")
-        return Reply(fault["status"], [*_headers(), ("Content-Type", "application/xml")],
+        return Reply(fault["status"], [*self._headers(), ("Content-Type", "application/xml")],
                      fault.get("body", body).encode())
+
+
+    def _now(self):
+        return datetime.now(timezone.utc) + timedelta(seconds=self.settings.skew)
+
+    def _headers(self):
+        return [("x-amz-request-id", _request_id()),
+                ("Date", format_datetime(self._now(), usegmt=True))]
 
 
 def _bucket_and_key(request):
@@ -166,8 +175,3 @@ def _bucket_and_key(request):
 
 def _request_id():
     return uuid.uuid4().hex[:16].upper()
-
-
-def _headers():
-    return [("x-amz-request-id", _request_id()),
-            ("Date", format_datetime(datetime.now(timezone.utc), usegmt=True))]

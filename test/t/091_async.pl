@@ -301,6 +301,12 @@ s3(queue => [ { status => 503, code => 'SlowDown' }, 500, 'drop' ]);
 is(found('s3://out/retried', undef, q{options => '{"max_attempts": 5}'}),
 	'done|binary/octet-stream|here', 'what passes is tried again');
 
+s3(skew => 600);
+put('s3://out/skewed', 'here');
+is(found('s3://out/skewed'), 'done|binary/octet-stream|here',
+	'where the clocks differ, it is signed by the one of S3');
+s3(skew => 0);
+
 put('s3://out/large', { zeros => 2000 });
 is_failure(outcome($node, q{sagemaker_async_result('s3://out/large',
 		options => '{"max_response_size": 1999}')}),
@@ -317,6 +323,32 @@ $outcome = outcome($node, @call);
 is_failure($outcome, '28000', qr/signed with \*+$/, qr/./, 'a secret that S3 repeats is blotted out');
 unlike(join(' ', map { $_ // '' } %$outcome), qr/\Q$secret\E/, 'wherever it stands');
 s3(faults => {});
+
+#
+# Nothing is left behind.
+#
+
+SKIP:
+{
+	my $session = Session->new($node, q{
+		CREATE FUNCTION state_of(location text) RETURNS text LANGUAGE plpgsql AS $$
+		BEGIN
+			RETURN state FROM sagemaker_async_result(location, 's3://out/none', '1 ms',
+				options => '{"max_response_size": 1000, "max_attempts": 1}');
+		EXCEPTION WHEN OTHERS THEN
+			RETURN SQLSTATE;
+		END $$});
+	skip 'its memory cannot be seen', 2 if $session->must('SHOW server_version_num') < 140000;
+	my $rounds = q{SELECT string_agg(DISTINCT state_of(location), ' ') FROM generate_series(1, 100),
+		unnest('{s3://out/empty,s3://out/none,s3://out/large,s3://,s3://out/denied}'::text[]) AS location};
+	my $contexts = q{SELECT count(*), sum(total_bytes) FROM pg_backend_memory_contexts
+		WHERE name LIKE 'sagemaker_rt %'};
+	is($session->must($rounds), '22023 54000 done pending', 'answers of every kind');
+	my $after_some = $session->must($contexts);
+	$session->must($rounds);
+	is($session->must($contexts), $after_some, 'leave no memory behind');
+	$session->quit;
+}
 
 #
 # The call itself fails.

@@ -11,6 +11,7 @@ use lib $FindBin::RealBin;
 use Outcomes;
 use PostgreSQL::Test::Utils;
 use SageMakerTest;
+use Session;
 use Surroundings;
 use Test::More;
 
@@ -140,6 +141,22 @@ for my $bucket ('my.bucket', 'Old_Bucket')
 	is(as($superuser, "convert_from((sagemaker_async_result('s3://$bucket/a b')).body, 'UTF8')"),
 		'found', "a bucket that is no label of a host: $bucket");
 	is(last_request()->{target}, "/$bucket/a%20b", 'stands in the path');
+}
+
+# A caller may think of any number of buckets: the session keeps nothing of each.
+SKIP:
+{
+	my $session = Session->new($node);
+	skip 'its memory cannot be seen', 1 if $session->must('SHOW server_version_num') < 140000;
+	my $many = q{SELECT count(sagemaker_async_result('s3://bucket-' || i || '/none'))
+		FROM generate_series(%d, %d) AS i};
+	my $used = q{SELECT used_bytes FROM pg_backend_memory_contexts WHERE name = 'TopMemoryContext'};
+
+	$session->must(sprintf $many, 1, 50);
+	my $before = $session->must($used);
+	$session->must(sprintf $many, 51, 250);
+	cmp_ok($session->must($used) - $before, '<', 4096, 'many buckets leave nothing behind');
+	$session->quit;
 }
 
 # Hosts of other regions and partitions show in what could not be resolved.
