@@ -21,6 +21,8 @@ my $http = start_emulator('--no-models');
 my $tls = start_emulator('--no-models', '--tls');
 my $node = start_node('main', $http,
 	"sagemaker_rt.ca_file = '" . $tls->fact('ca_file') . "'",
+	# One call at a time: 083 shows what a batched statement has in flight.
+	'sagemaker_rt.batch = off',
 	'max_worker_processes = 16', 'max_parallel_workers = 8');
 
 sub open_session
