@@ -52,7 +52,6 @@ static bool split_lines(SmrtSpan body, int n_rows, SmrtAnswer *answer,
 						SmrtError *error);
 static JsonbContainer *find_list(const SmrtModel *model, Jsonb *body);
 static JsonbContainer *as_array(JsonbValue *value);
-static SmrtSpan item_text(JsonbContainer *list, int i);
 static bool wrong_count(int n_rows, int n, SmrtError *error);
 
 bool
@@ -73,12 +72,17 @@ smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 	}
 	PG_CATCH();
 	{
+		ErrorData  *problem;
+
 		MemoryContextSwitchTo(context);
 		if (!smrt_report_is_of_data(geterrcode()))
 			PG_RE_THROW();
-		(void) smrt_error_set(error, "the answer cannot be read: %s",
-							  CopyErrorData()->message);
+		problem = CopyErrorData();
 		FlushErrorState();
+		(void) smrt_error_set(error,
+							  problem->sqlerrcode == ERRCODE_INVALID_TEXT_REPRESENTATION && problem->detail ?
+							  "the answer is not JSON: %s" : "the answer cannot be read: %s",
+							  problem->detail ? problem->detail : problem->message);
 	}
 	PG_END_TRY();
 	return fits;
@@ -93,9 +97,8 @@ split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 	SmrtSpan	body = response->body;
 	char	   *converted;
 
+	memset(answer, 0, sizeof(*answer));
 	answer->json = layout != LAYOUT_CSV;
-	answer->n_pieces = 0;
-	answer->pieces = palloc(n_rows * sizeof(SmrtSpan));
 	if (!pg_verify_mbstr(PG_UTF8, body.data, body.len, true))
 		return smrt_error_set(error, "the answer is not UTF-8");
 	converted = pg_any_to_server(body.data, body.len, PG_UTF8);
@@ -151,20 +154,20 @@ split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 	SmrtSpan	record;
 	int			n = 0;
 
+	answer->texts = palloc(n_rows * sizeof(SmrtSpan));
 	while (smrt_csv_record(&rest, &record))
 	{
 		if (n < n_rows)
-			answer->pieces[n] = record;
+			answer->texts[n] = record;
 		n++;
 	}
-	answer->n_pieces = Min(n, n_rows);
 	if (n == n_rows)
 		return true;
 	/* Older XGBoost images write all predictions on one line. */
 	if (n == 1 &&
-		(model->result == SMRT_RESULT_SCALAR ||
-		 model->result == SMRT_RESULT_RAW) &&
-		split_one_line(answer->pieces[0], n_rows, answer))
+		(model->result == SMRT_RESULT_RAW ||
+		 (model->whole != NULL && model->whole->kind == SMRT_RESULT_SCALAR)) &&
+		split_one_line(answer->texts[0], n_rows, answer))
 		return true;
 	return wrong_count(n_rows, n, error);
 }
@@ -180,10 +183,9 @@ split_one_line(SmrtSpan line, int n_rows, SmrtAnswer *answer)
 		SmrtSpan	field = smrt_csv_field(&line, &more);
 
 		if (n < n_rows)
-			answer->pieces[n] = field;
+			answer->texts[n] = field;
 		n++;
 	}
-	answer->n_pieces = Min(n, n_rows);
 	return n == n_rows;
 }
 
@@ -194,6 +196,7 @@ split_lines(SmrtSpan body, int n_rows, SmrtAnswer *answer, SmrtError *error)
 	const char *end = body.data + body.len;
 	int			n = 0;
 
+	answer->texts = palloc(n_rows * sizeof(SmrtSpan));
 	while (line < end)
 	{
 		const char *eol = memchr(line, '\n', end - line);
@@ -205,10 +208,9 @@ split_lines(SmrtSpan body, int n_rows, SmrtAnswer *answer, SmrtError *error)
 		if (piece.len == 0)
 			continue;
 		if (n < n_rows)
-			answer->pieces[n] = piece;
+			answer->texts[n] = piece;
 		n++;
 	}
-	answer->n_pieces = Min(n, n_rows);
 	return n == n_rows || wrong_count(n_rows, n, error);
 }
 
@@ -216,31 +218,20 @@ static bool
 split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 		   SmrtAnswer *answer, SmrtError *error)
 {
-	char	   *problem = smrt_json_problem(body, GetDatabaseEncoding());
-	JsonbContainer *list;
-	Jsonb	   *jsonb;
+	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+														   CStringGetDatum(pnstrdup(body.data, body.len))));
 
-	if (problem != NULL)
-		return smrt_error_set(error, "the answer is not JSON: %s", problem);
-	jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											   CStringGetDatum(pnstrdup(body.data, body.len))));
 	/* One row that was sent alone is answered by one value. */
 	if (model->format == SMRT_FORMAT_SINGLE && model->predictions == NULL)
 	{
-		answer->pieces[0] = smrt_span(JsonbToCString(NULL, &jsonb->root,
-													 VARSIZE(jsonb)));
-		answer->n_pieces = 1;
+		answer->whole = smrt_json_root(jsonb);
 		return true;
 	}
-	list = find_list(model, jsonb);
-	if (list == NULL)
+	answer->list = find_list(model, jsonb);
+	if (answer->list == NULL)
 		return smrt_error_set(error, "the answer has no list of predictions");
-	if (JsonContainerSize(list) != n_rows)
-		return wrong_count(n_rows, JsonContainerSize(list), error);
-	for (int i = 0; i < n_rows; i++)
-		answer->pieces[i] = item_text(list, i);
-	answer->n_pieces = n_rows;
-	return true;
+	return JsonContainerSize(answer->list) == n_rows ||
+		wrong_count(n_rows, JsonContainerSize(answer->list), error);
 }
 
 static JsonbContainer *
@@ -296,18 +287,29 @@ as_array(JsonbValue *value)
 		value->val.binary.data : NULL;
 }
 
-static SmrtSpan
-item_text(JsonbContainer *list, int i)
-{
-	JsonbValue *item = getIthJsonbValueFromContainer(list, i);
-	Jsonb	   *jsonb = JsonbValueToJsonb(item);
-
-	return smrt_span(JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb)));
-}
-
 static bool
 wrong_count(int n_rows, int n, SmrtError *error)
 {
 	return smrt_error_set(error, "%d rows were sent, %d predictions came back",
 						  n_rows, n);
+}
+
+SmrtPiece
+smrt_answer_piece(const SmrtAnswer *answer, int row)
+{
+	SmrtPiece	piece = {.json = answer->json};
+
+	if (answer->texts != NULL)
+		piece.text = answer->texts[row];
+	else if (answer->list != NULL)
+		piece.value = getIthJsonbValueFromContainer(answer->list, row);
+	else
+		piece.value = unconstify(JsonbValue *, &answer->whole);
+	return piece;
+}
+
+SmrtSpan
+smrt_piece_text(const SmrtPiece *piece)
+{
+	return piece->value ? smrt_span(smrt_json_text(piece->value)) : piece->text;
 }

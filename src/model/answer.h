@@ -8,23 +8,39 @@
 #include "aws/error.h"
 #include "call/reply.h"
 #include "model/model.h"
+#include "utils/jsonb.h"
 
+/* Either texts or a list. */
 typedef struct SmrtAnswer
 {
-	bool		json;			/* pieces are JSON values, else CSV records */
-	int			n_pieces;
-	SmrtSpan   *pieces;
+	bool		json;			/* texts are JSON, else records of CSV */
+	SmrtSpan   *texts;			/* a row each */
+	JsonbContainer *list;		/* an array that has an element for each row */
+	JsonbValue	whole;			/* or it is the only row's prediction */
 } SmrtAnswer;
 
+/* A row's part of it, in the database's encoding. */
+typedef struct SmrtPiece
+{
+	bool		json;			/* else a record of CSV */
+	SmrtSpan	text;			/* absent: value has it */
+	JsonbValue *value;			/* JSON that is parsed */
+} SmrtPiece;
+
 /*
- * Splits a response to n_rows rows by the content type that it has.  The pieces
- * are in the database's encoding; they point into the response or into the
- * current memory context.  False, with the
- * reason, when it is not what its type promises or has another number of
+ * Splits a response to n_rows rows by the content type that it has.  What comes
+ * of it points into the response or into the current memory context.  False, with
+ * the reason, when it is not what its type promises or has another number of
  * predictions.
  */
 extern bool smrt_answer_split(const SmrtModel *model,
 							  const SmrtResponse *response, int n_rows,
 							  SmrtAnswer *answer, SmrtError *error);
+
+/* What there is for a row; as long as the answer, and the current context. */
+extern SmrtPiece smrt_answer_piece(const SmrtAnswer *answer, int row);
+
+/* A piece as text, perhaps in the current memory context. */
+extern SmrtSpan smrt_piece_text(const SmrtPiece *piece);
 
 #endif							/* SMRT_MODEL_ANSWER_H */

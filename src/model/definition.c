@@ -7,6 +7,7 @@
 #include "call/operation.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "model/binding.h"
 #include "model/definition.h"
 #include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
@@ -23,7 +24,8 @@ typedef enum Kind
 	KIND_NUMBER,				/* with a unit, between min and max */
 	KIND_WORD,					/* one of a list, its number is stored */
 	KIND_OBJECT,				/* JSON, stored as text without its braces */
-	KIND_PATH					/* a jsonpath */
+	KIND_PATH,					/* a jsonpath */
+	KIND_BINDINGS				/* of result columns: stored with these */
 } Kind;
 
 typedef struct OptionRow
@@ -70,6 +72,7 @@ static const OptionRow rows[] = {
 	{"format", KIND_WORD, FIELD(format), 0, 0, 0, format_words},
 	{"header", KIND_BOOLEAN, FIELD(header)},
 	{"predictions", KIND_PATH, FIELD(predictions)},
+	{"columns", KIND_BINDINGS},
 	{"constant", KIND_OBJECT, FIELD(constant)},
 	{"nulls", KIND_WORD, FIELD(nulls), 0, 0, 0, nulls_words},
 	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, on_error_words},
@@ -84,7 +87,14 @@ static void check_members(const SmrtModel *model);
 static void read_object(Jsonb *object, SmrtModel *model);
 static void read_option(const char *name, JsonbValue *value, SmrtModel *model);
 static char *scalar_of(const char *name, const JsonbValue *value);
+static JsonbContainer *object_of(const char *name, const JsonbValue *value);
 static const char *members_of(const char *name, const JsonbValue *value);
+static void bind_columns(const char *name, JsonbContainer *bindings,
+						 SmrtModel *model);
+static SmrtResultColumn *column_of(const char *name, const JsonbValue *key,
+								   SmrtModel *model);
+static SmrtBinding binding_of(const char *name, const SmrtResultColumn *column,
+							  const JsonbValue *value);
 static void store(const OptionRow *row, JsonbValue *value, SmrtModel *model);
 static void check_path(const char *name, const char *path);
 static void say_option(void *name);
@@ -195,11 +205,12 @@ static void
 store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 {
 	void	   *field = (char *) model + row->field;
-	const char *text = row->kind == KIND_OBJECT ? members_of(row->name, value) :
-		scalar_of(row->name, value);
+	const char *text = NULL;
 	const char *hint = NULL;
 	int			number;
 
+	if (row->kind != KIND_OBJECT && row->kind != KIND_BINDINGS)
+		text = scalar_of(row->name, value);
 	switch (row->kind)
 	{
 		case KIND_TEXT:
@@ -228,23 +239,84 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 			store_word(row, text, field);
 			break;
 		case KIND_OBJECT:
-			*(const char **) field = text;
+			*(const char **) field = members_of(row->name, value);
+			break;
+		case KIND_BINDINGS:
+			bind_columns(row->name, object_of(row->name, value), model);
 			break;
 	}
+}
+
+static JsonbContainer *
+object_of(const char *name, const JsonbValue *value)
+{
+	if (value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		not_valid(name, "it must be a JSON object");
+	return value->val.binary.data;
 }
 
 /* An object's text without its braces, in UTF-8. */
 static const char *
 members_of(const char *name, const JsonbValue *value)
 {
-	char	   *text;
+	char	   *text = JsonbToCString(NULL, object_of(name, value),
+									  value->val.binary.len);
 
-	if (value->type != jbvBinary ||
-		!JsonContainerIsObject(value->val.binary.data))
-		not_valid(name, "it must be a JSON object");
-	text = JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
 	text[strlen(text) - 1] = '\0';
 	return pg_server_to_any(text + 1, strlen(text + 1), PG_UTF8);
+}
+
+/* {"variant": "$response.invoked_production_variant", ...} */
+static void
+bind_columns(const char *name, JsonbContainer *bindings, SmrtModel *model)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(bindings);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	SmrtResultColumn *column = NULL;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			column = column_of(name, &value, model);
+		else if (token == WJB_VALUE)
+		{
+			column->binding = binding_of(name, column, &value);
+			/* It is no prediction that would be told to be no number. */
+			column->number = false;
+		}
+	}
+}
+
+static SmrtResultColumn *
+column_of(const char *name, const JsonbValue *key, SmrtModel *model)
+{
+	char	   *wanted = smrt_json_scalar(key);
+
+	for (int i = 0; i < model->n_columns; i++)
+		if (model->columns[i].name != NULL &&
+			strcmp(model->columns[i].name, wanted) == 0)
+			return &model->columns[i];
+	not_valid(name, psprintf("the result has no column \"%s\"", wanted));
+}
+
+static SmrtBinding
+binding_of(const char *name, const SmrtResultColumn *column,
+		   const JsonbValue *value)
+{
+	char	   *text = smrt_json_scalar(value);
+	SmrtBinding binding = text ? smrt_binding_find(text) : SMRT_BOUND_NOT;
+	StringInfoData all;
+
+	if (binding != SMRT_BOUND_NOT)
+		return binding;
+	initStringInfo(&all);
+	for (int i = SMRT_BOUND_NOT + 1; i < SMRT_BOUND_COUNT; i++)
+		appendStringInfo(&all, "%s%s", all.len ? ", " : "",
+						 smrt_binding_name(i));
+	not_valid(name, psprintf("column \"%s\" must be one of %s", column->name,
+							 all.data));
 }
 
 /* An error of jsonpath's own says where it is wrong. */

@@ -23,9 +23,6 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* How much of an answer that does not fit is shown. */
-#define SHOWN_BYTES 200
-
 typedef struct Batch
 {
 	dlist_node	node;
@@ -258,15 +255,9 @@ fill_outcome(Batch *batch, SmrtOutcome *outcome)
 		outcome->fault = &batch->call->reply.fault;
 		return;
 	}
-	outcome->answer = batch->call->reply.response.body;
-	outcome->answer.len = Min(outcome->answer.len, SHOWN_BYTES);
-	outcome->request_id = batch->call->reply.response.request_id;
-	outcome->variant = batch->call->reply.response.invoked_production_variant;
+	outcome->response = &batch->call->reply.response;
 	if (batch->fits)
-	{
-		outcome->json = batch->answer.json;
-		outcome->piece = batch->answer.pieces[outcome->row];
-	}
+		outcome->piece = smrt_answer_piece(&batch->answer, outcome->row);
 	else
 		outcome->problem = batch->error.text;
 }

@@ -28,15 +28,12 @@ typedef struct SmrtEngine SmrtEngine;
 typedef struct SmrtOutcome
 {
 	bool		skipped;		/* it was not sent: NULL */
-	bool		json;
-	SmrtSpan	piece;			/* its part of the answer */
 	int			row;			/* its number within its request, from 0 */
-	const SmrtFault *fault;		/* NULL: it has a piece */
+	const SmrtResponse *response;	/* NULL: there was a fault */
+	SmrtPiece	piece;			/* its part of the response */
+	const char *problem;		/* the response as a whole was not fit: why */
+	const SmrtFault *fault;
 	const SmrtReport *report;	/* of the fault */
-	const char *problem;		/* the answer as a whole was not fit: why */
-	SmrtSpan	answer;			/* then: its first bytes */
-	SmrtSpan	request_id;
-	SmrtSpan	variant;		/* that answered */
 } SmrtOutcome;
 
 /* What an engine has done, for EXPLAIN ANALYZE. */

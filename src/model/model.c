@@ -46,6 +46,7 @@ static void read_result(Form_pg_proc proc, SmrtModel *model);
 static void read_column(SmrtResultColumn *column, Oid type, int32 typmod,
 						const char *name);
 static bool may_run_user_code(Oid type);
+static void count_predicted(SmrtModel *model);
 
 SmrtModel *
 smrt_model_read(Oid function)
@@ -86,6 +87,7 @@ smrt_model_read(Oid function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"constant\" is not valid: only the formats instances and inputs have room for it")));
+	count_predicted(model);
 	ReleaseSysCache(tuple);
 	return model;
 }
@@ -299,4 +301,28 @@ may_run_user_code(Oid type)
 	char		kind = get_typtype(OidIsValid(element) ? element : type);
 
 	return kind != TYPTYPE_BASE && kind != TYPTYPE_ENUM;
+}
+
+/*
+ * What is bound leaves the others to the prediction.  One alone takes it whole, as
+ * if the function returned nothing else.
+ */
+static void
+count_predicted(SmrtModel *model)
+{
+	SmrtResultColumn *last = NULL;
+
+	for (int i = 0; i < model->n_columns; i++)
+		if (model->columns[i].binding == SMRT_BOUND_NOT)
+		{
+			last = &model->columns[i];
+			model->n_predicted++;
+		}
+	if (last == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"columns\" is not valid: it leaves no column for the prediction")));
+	if (model->n_predicted == 1 &&
+		(model->result != SMRT_RESULT_COMPOSITE || model->n_columns > 1))
+		model->whole = last;
 }

@@ -61,10 +61,24 @@ typedef enum SmrtResultKind
 	SMRT_RESULT_COMPOSITE		/* a row type, or OUT parameters */
 } SmrtResultKind;
 
+/* What a column's value is, where the prediction has it not. */
+typedef enum SmrtBinding
+{
+	SMRT_BOUND_NOT,				/* it is in the prediction */
+	SMRT_BOUND_CONTENT_TYPE,
+	SMRT_BOUND_INVOKED_PRODUCTION_VARIANT,
+	SMRT_BOUND_CUSTOM_ATTRIBUTES,
+	SMRT_BOUND_NEW_SESSION_ID,
+	SMRT_BOUND_CLOSED_SESSION_ID,
+	SMRT_BOUND_REQUEST_ID,
+	SMRT_BOUND_COUNT
+} SmrtBinding;
+
 /* One value that answers are read into. */
 typedef struct SmrtResultColumn
 {
 	const char *name;			/* NULL in a scalar result */
+	SmrtBinding binding;
 	Oid			type;
 	SmrtResultKind kind;		/* never COMPOSITE */
 	bool		number;
@@ -107,6 +121,9 @@ typedef struct SmrtModel
 	Oid			row_domain;		/* over that row type, or InvalidOid */
 	int			n_columns;
 	SmrtResultColumn *columns;
+	int			n_predicted;	/* columns that are not bound */
+	SmrtResultColumn *whole;	/* the column that takes all of a prediction;
+								 * NULL: each takes a part */
 } SmrtModel;
 
 /*

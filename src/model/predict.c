@@ -8,6 +8,9 @@
 #include "model/row.h"
 #include "pg/report.h"
 
+/* How much of an answer that does not fit is shown. */
+#define SHOWN_BYTES 200
+
 /* What an error's context says. */
 typedef struct Place
 {
@@ -75,8 +78,7 @@ read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
 	Datum		result;
 
 	error_context_stack = &callback;
-	result = smrt_result_read(model, outcome->json, outcome->piece,
-							  outcome->row, in_user_code, is_null);
+	result = smrt_result_read(model, outcome, in_user_code, is_null);
 	error_context_stack = callback.previous;
 	return result;
 }
@@ -167,8 +169,8 @@ smrt_predict_words(const SmrtModel *model, const SmrtOutcome *outcome,
 	words->sqlstate = SMRT_ERRCODE_BAD_REPLY;
 	words->message = psprintf("model %s: %s", model->name, outcome->problem);
 	words->detail = psprintf("Request id %s. The answer begins with: %s",
-							 outcome->request_id.len ?
-							 smrt_report_text(outcome->request_id, 100) : "unknown",
-							 smrt_report_text(outcome->answer, outcome->answer.len));
+							 outcome->response->request_id.len ?
+							 smrt_report_text(outcome->response->request_id, 100) : "unknown",
+							 smrt_report_text(outcome->response->body, SHOWN_BYTES));
 	words->hint = "If the container takes one row only, set the option max_rows to 1.";
 }

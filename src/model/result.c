@@ -1,5 +1,6 @@
 /*
- * Reading results: by name from objects, by position from arrays and CSV.
+ * Reading results: by name from objects, by position from arrays and CSV, and
+ * what is bound from the response.
  */
 #include "postgres.h"
 
@@ -7,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "model/binding.h"
 #include "model/csv.h"
 #include "model/result.h"
 #include "pg/json.h"
@@ -17,30 +19,37 @@
 
 #define SHOWN_BYTES 80
 
-/* What is being read, for messages. */
+/* A row of the result that is being read. */
 typedef struct Reading
 {
 	const SmrtModel *model;
-	SmrtSpan	piece;
-	int			row;
+	const SmrtOutcome *outcome;
 	volatile bool *in_user_code;
+	Datum	   *values;			/* of the model's columns */
+	bool	   *nulls;
 } Reading;
 
-static Datum read_raw(SmrtSpan piece, bool json);
-static Datum read_json(Reading *reading, bool *is_null);
-static Datum composite_from_json(Reading *reading, JsonbContainer *value);
+static Datum read_raw(const SmrtPiece *piece);
+static bool read_json(Reading *reading);
+static JsonbValue *value_of(const Reading *reading);
+static JsonbValue *parsed(const Reading *reading, SmrtSpan text);
+static void whole_from_json(Reading *reading, JsonbValue *value);
+static void parts_from_json(Reading *reading, JsonbContainer *container);
 static Datum column_from_json(Reading *reading, SmrtResultColumn *column,
 							  JsonbValue *value, bool *is_null);
 static JsonbValue *only_part(JsonbContainer *container);
-static Datum read_csv(Reading *reading, bool *is_null);
-static Datum as_row(Reading *reading, Datum *values, bool *nulls);
-static void check_domain(Reading *reading, Oid domain, Datum value,
-						 bool is_null, SmrtResultColumn *column);
+static void read_csv(Reading *reading);
+static Datum column_from_csv(Reading *reading, SmrtResultColumn *column,
+							 char *text, bool *is_null);
 static Datum array_from_csv(Reading *reading, SmrtResultColumn *column,
 							SmrtSpan record, bool *is_null);
 static char *csv_text(SmrtSpan field);
-static char *array_element(const char *text);
+static void fill_bound(Reading *reading);
+static Datum as_row(Reading *reading);
+static void check_domain(Reading *reading, Oid domain, Datum value,
+						 bool is_null, SmrtResultColumn *column);
 static void append_array(StringInfo literal, JsonbContainer *container);
+static char *array_element(const char *text);
 static Datum input(Reading *reading, SmrtResultColumn *column,
 				   char *text, bool *is_null);
 static bool is_number(const char *text);
@@ -48,94 +57,152 @@ static char *whole_number(Reading *reading, char *text);
 pg_noreturn static void does_not_fit(const Reading *reading, const char *why);
 
 Datum
-smrt_result_read(const SmrtModel *model, bool json, SmrtSpan piece, int row,
+smrt_result_read(const SmrtModel *model, const SmrtOutcome *outcome,
 				 volatile bool *in_user_code, bool *is_null)
 {
-	Reading		reading = {model, piece, row, in_user_code};
+	Reading		reading = {
+		.model = model,
+		.outcome = outcome,
+		.in_user_code = in_user_code,
+		.values = palloc(model->n_columns * sizeof(Datum)),
+		.nulls = palloc0(model->n_columns * sizeof(bool)),
+	};
 
 	*is_null = false;
 	if (model->result == SMRT_RESULT_RAW)
-		return read_raw(piece, json);
-	return json ? read_json(&reading, is_null) : read_csv(&reading, is_null);
+		return read_raw(&outcome->piece);
+	if (!outcome->piece.json)
+		read_csv(&reading);
+	else if (!read_json(&reading))
+	{
+		*is_null = true;
+		check_domain(&reading, model->row_domain, (Datum) 0, true, NULL);
+		return (Datum) 0;
+	}
+	if (model->result == SMRT_RESULT_COMPOSITE)
+	{
+		fill_bound(&reading);
+		return as_row(&reading);
+	}
+	*is_null = reading.nulls[0];
+	return reading.values[0];
 }
 
 /* A line with several fields is left as it is, one alone is unquoted. */
 static Datum
-read_raw(SmrtSpan piece, bool json)
+read_raw(const SmrtPiece *piece)
 {
-	SmrtSpan	rest = piece;
+	SmrtSpan	all = smrt_piece_text(piece);
+	SmrtSpan	rest = all;
 	bool		more = false;
-	char	   *text = palloc(piece.len + 1);
+	char	   *text = palloc(all.len + 1);
 
-	if (!json)
+	if (!piece->json)
 		(void) smrt_csv_field(&rest, &more);
-	if (json || more)
-		return PointerGetDatum(cstring_to_text_with_len(piece.data, piece.len));
+	if (piece->json || more)
+		return PointerGetDatum(cstring_to_text_with_len(all.data, all.len));
 	return PointerGetDatum(cstring_to_text_with_len(text,
-													smrt_csv_value(piece, text)));
+													smrt_csv_value(all, text)));
 }
 
-static Datum
-read_json(Reading *reading, bool *is_null)
+/* False when the row as a whole is null. */
+static bool
+read_json(Reading *reading)
 {
-	const SmrtModel *model = reading->model;
-	SmrtSpan	piece = reading->piece;
-	char	   *text = pnstrdup(piece.data, piece.len);
-	JsonbValue	value;
-	Jsonb	   *jsonb;
+	SmrtResultColumn *whole = reading->model->whole;
+	const SmrtPiece *piece = &reading->outcome->piece;
+	JsonbValue *value;
 
-	if (model->result == SMRT_RESULT_JSON)
-		return input(reading, &model->columns[0], text, is_null);
-	if (smrt_json_problem(piece, GetDatabaseEncoding()) != NULL)
-		does_not_fit(reading, "is not JSON");
-	jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-	if (JB_ROOT_IS_SCALAR(jsonb))
-		(void) JsonbExtractScalar(&jsonb->root, &value);
-	else
+	/* The type's own parser will do. */
+	if (whole != NULL && whole->kind == SMRT_RESULT_JSON && piece->value == NULL)
 	{
-		value.type = jbvBinary;
-		value.val.binary.data = &jsonb->root;
-		value.val.binary.len = VARSIZE(jsonb);
+		int			i = whole - reading->model->columns;
+
+		reading->values[i] = input(reading, whole,
+								   pnstrdup(piece->text.data, piece->text.len),
+								   &reading->nulls[i]);
+		return true;
 	}
-	if (model->result != SMRT_RESULT_COMPOSITE)
-		return column_from_json(reading, &model->columns[0], &value, is_null);
-	if (value.type == jbvNull)
-	{
-		*is_null = true;
-		check_domain(reading, model->row_domain, (Datum) 0, true, NULL);
-		return (Datum) 0;
-	}
-	if (value.type != jbvBinary)
+	value = value_of(reading);
+	if (whole != NULL)
+		whole_from_json(reading, value);
+	else if (value->type == jbvNull)
+		return false;
+	else if (value->type != jbvBinary)
 		does_not_fit(reading, "is one value, but a row is wanted");
-	return composite_from_json(reading, value.val.binary.data);
+	else
+		parts_from_json(reading, value->val.binary.data);
+	return true;
 }
 
-static Datum
-composite_from_json(Reading *reading, JsonbContainer *container)
+static JsonbValue *
+value_of(const Reading *reading)
+{
+	const SmrtPiece *piece = &reading->outcome->piece;
+
+	return piece->value ? piece->value : parsed(reading, piece->text);
+}
+
+static JsonbValue *
+parsed(const Reading *reading, SmrtSpan text)
+{
+	JsonbValue *value = palloc(sizeof(JsonbValue));
+
+	if (smrt_json_problem(text, GetDatabaseEncoding()) != NULL)
+		does_not_fit(reading, "is not JSON");
+	*value = smrt_json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+															   CStringGetDatum(pnstrdup(text.data, text.len)))));
+	return value;
+}
+
+/* Beside bound columns an object may still name the only one that is left. */
+static void
+whole_from_json(Reading *reading, JsonbValue *value)
+{
+	SmrtResultColumn *whole = reading->model->whole;
+	int			i = whole - reading->model->columns;
+
+	if (whole->name != NULL && value->type == jbvBinary &&
+		JsonContainerIsObject(value->val.binary.data))
+	{
+		JsonbValue *named = getKeyJsonValueFromContainer(value->val.binary.data,
+														 whole->name,
+														 strlen(whole->name),
+														 NULL);
+
+		if (named != NULL)
+			value = named;
+	}
+	reading->values[i] = column_from_json(reading, whole, value,
+										  &reading->nulls[i]);
+}
+
+static void
+parts_from_json(Reading *reading, JsonbContainer *container)
 {
 	const SmrtModel *model = reading->model;
-	Datum	   *values = palloc(model->n_columns * sizeof(Datum));
-	bool	   *nulls = palloc(model->n_columns * sizeof(bool));
 	bool		is_array = JsonContainerIsArray(container);
+	int			n = 0;
 
-	if (is_array && JsonContainerSize(container) != model->n_columns)
-		does_not_fit(reading, psprintf("has %d values, but the result %d columns",
+	if (is_array && JsonContainerSize(container) != model->n_predicted)
+		does_not_fit(reading, psprintf("has %d values, but the result %d columns for them",
 									   JsonContainerSize(container),
-									   model->n_columns));
+									   model->n_predicted));
 	for (int i = 0; i < model->n_columns; i++)
 	{
 		SmrtResultColumn *column = &model->columns[i];
-		JsonbValue *value = is_array ?
-			getIthJsonbValueFromContainer(container, i) :
+		JsonbValue *value;
+
+		if (column->binding != SMRT_BOUND_NOT)
+			continue;
+		value = is_array ? getIthJsonbValueFromContainer(container, n++) :
 			getKeyJsonValueFromContainer(container, column->name,
 										 strlen(column->name), NULL);
-
 		if (value == NULL)
 			does_not_fit(reading, psprintf("has no member \"%s\"", column->name));
-		nulls[i] = false;
-		values[i] = column_from_json(reading, column, value, &nulls[i]);
+		reading->values[i] = column_from_json(reading, column, value,
+											  &reading->nulls[i]);
 	}
-	return as_row(reading, values, nulls);
 }
 
 static Datum
@@ -144,19 +211,13 @@ column_from_json(Reading *reading, SmrtResultColumn *column,
 {
 	if (value->type == jbvNull)
 		return input(reading, column, NULL, is_null);
+	if (column->kind == SMRT_RESULT_JSON)
+		return input(reading, column, smrt_json_text(value), is_null);
 	if (value->type != jbvBinary)
 	{
-		char	   *text = smrt_json_scalar(value);
-
-		if (column->kind == SMRT_RESULT_JSON)
-		{
-			Jsonb	   *jsonb = JsonbValueToJsonb(value);
-
-			text = JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
-		}
-		else if (column->kind == SMRT_RESULT_ARRAY)
+		if (column->kind == SMRT_RESULT_ARRAY)
 			does_not_fit(reading, "is one value, but an array is wanted");
-		return input(reading, column, text, is_null);
+		return input(reading, column, smrt_json_scalar(value), is_null);
 	}
 	if (column->kind == SMRT_RESULT_ARRAY &&
 		JsonContainerIsArray(value->val.binary.data))
@@ -168,7 +229,7 @@ column_from_json(Reading *reading, SmrtResultColumn *column,
 		return input(reading, column, literal.data, is_null);
 	}
 	/* {"score": 0.4} and [0.4] are 0.4 to a type that has one value. */
-	if (column->kind == SMRT_RESULT_SCALAR && column->number)
+	if (column->kind == SMRT_RESULT_ARRAY || column->number)
 	{
 		JsonbValue *part = only_part(value->val.binary.data);
 
@@ -176,9 +237,7 @@ column_from_json(Reading *reading, SmrtResultColumn *column,
 			does_not_fit(reading, "has several values, but one is wanted: choose with the option \"predictions\", or return a row");
 		return column_from_json(reading, column, part, is_null);
 	}
-	return input(reading, column,
-				 JsonbToCString(NULL, value->val.binary.data,
-								value->val.binary.len), is_null);
+	return input(reading, column, smrt_json_text(value), is_null);
 }
 
 /* The one element or member, or NULL. */
@@ -199,44 +258,77 @@ only_part(JsonbContainer *container)
 	return NULL;
 }
 
-static Datum
-read_csv(Reading *reading, bool *is_null)
+static void
+read_csv(Reading *reading)
 {
 	const SmrtModel *model = reading->model;
-	SmrtSpan	rest = reading->piece;
-	Datum	   *values;
-	bool	   *nulls;
+	SmrtSpan	rest = reading->outcome->piece.text;
+	SmrtResultColumn *whole = model->whole;
 	bool		more = true;
 	int			n = 0;
 
-	if (model->result == SMRT_RESULT_ARRAY)
-		return array_from_csv(reading, &model->columns[0], rest, is_null);
-	values = palloc(model->n_columns * sizeof(Datum));
-	nulls = palloc0(model->n_columns * sizeof(bool));
-	for (; more; n++)
+	if (whole != NULL && whole->kind == SMRT_RESULT_ARRAY)
 	{
-		SmrtSpan	field = smrt_csv_field(&rest, &more);
+		int			i = whole - model->columns;
 
-		if (n < model->n_columns)
-			values[n] = input(reading, &model->columns[n], csv_text(field),
-							  &nulls[n]);
+		reading->values[i] = array_from_csv(reading, whole, rest,
+											&reading->nulls[i]);
+		return;
 	}
-	if (n != model->n_columns)
+	for (int i = 0; i < model->n_columns && more; i++)
+	{
+		SmrtResultColumn *column = &model->columns[i];
+
+		if (column->binding != SMRT_BOUND_NOT)
+			continue;
+		reading->values[i] = column_from_csv(reading, column,
+											 csv_text(smrt_csv_field(&rest, &more)),
+											 &reading->nulls[i]);
+		n++;
+	}
+	for (; more; n++)
+		(void) smrt_csv_field(&rest, &more);
+	if (n != model->n_predicted)
 		does_not_fit(reading, psprintf("has %d fields, %d %s wanted", n,
-									   model->n_columns,
-									   model->n_columns == 1 ? "is" : "are"));
-	if (model->result == SMRT_RESULT_COMPOSITE)
-		return as_row(reading, values, nulls);
-	*is_null = nulls[0];
-	return values[0];
+									   model->n_predicted,
+									   model->n_predicted == 1 ? "is" : "are"));
+}
+
+/* XGBoost writes a list within a line as JSON. */
+static Datum
+column_from_csv(Reading *reading, SmrtResultColumn *column, char *text,
+				bool *is_null)
+{
+	if (column->kind == SMRT_RESULT_ARRAY && text != NULL && text[0] == '[')
+		return column_from_json(reading, column,
+								parsed(reading, smrt_span(text)), is_null);
+	return input(reading, column, text, is_null);
+}
+
+static void
+fill_bound(Reading *reading)
+{
+	const SmrtModel *model = reading->model;
+
+	for (int i = 0; i < model->n_columns; i++)
+	{
+		SmrtResultColumn *column = &model->columns[i];
+
+		if (column->binding != SMRT_BOUND_NOT)
+			reading->values[i] = input(reading, column,
+									   smrt_binding_value(column->binding,
+														  reading->outcome->response),
+									   &reading->nulls[i]);
+	}
 }
 
 static Datum
-as_row(Reading *reading, Datum *values, bool *nulls)
+as_row(Reading *reading)
 {
 	const SmrtModel *model = reading->model;
-	Datum		row = HeapTupleGetDatum(heap_form_tuple(model->tupdesc, values,
-														nulls));
+	Datum		row = HeapTupleGetDatum(heap_form_tuple(model->tupdesc,
+														reading->values,
+														reading->nulls));
 
 	check_domain(reading, model->row_domain, row, false, NULL);
 	return row;
@@ -261,17 +353,21 @@ array_from_csv(Reading *reading, SmrtResultColumn *column,
 {
 	StringInfoData literal;
 	bool		more = true;
+	char	   *text = csv_text(smrt_csv_field(&record, &more));
 
+	if (!more && text != NULL && text[0] == '[')
+		return column_from_csv(reading, column, text, is_null);
 	initStringInfo(&literal);
-	while (more)
+	for (;;)
 	{
-		char	   *text = csv_text(smrt_csv_field(&record, &more));
-
 		appendStringInfoChar(&literal, literal.len ? ',' : '{');
 		if (text == NULL)
 			appendStringInfoString(&literal, "NULL");
 		else
 			appendStringInfoString(&literal, array_element(text));
+		if (!more)
+			break;
+		text = csv_text(smrt_csv_field(&record, &more));
 	}
 	appendStringInfoChar(&literal, '}');
 	return input(reading, column, literal.data, is_null);
@@ -406,7 +502,8 @@ does_not_fit(const Reading *reading, const char *why)
 	ereport(ERROR,
 			(errcode(SMRT_ERRCODE_BAD_REPLY),
 			 errmsg("model %s: the prediction for row %d of the request %s",
-					reading->model->name, reading->row + 1, why),
+					reading->model->name, reading->outcome->row + 1, why),
 			 errdetail("The prediction is: %s",
-					   smrt_report_text(reading->piece, SHOWN_BYTES))));
+					   smrt_report_text(smrt_piece_text(&reading->outcome->piece),
+										SHOWN_BYTES))));
 }

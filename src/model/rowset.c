@@ -60,6 +60,7 @@ static SmrtEngine *create_engine(const SmrtModel *model,
 static size_t frame_of(const SmrtModel *model);
 static void write_row(Step *step);
 static void take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome);
+static SmrtResponse *copy_response(const SmrtResponse *response);
 static void read_row(Step *step);
 static void run(Step *step);
 static bool is_about_a_value(int sqlstate);
@@ -243,12 +244,31 @@ take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
 		row->failure = failure_of_outcome(&set->model, outcome);
 		return;
 	}
-	row->outcome = *outcome;
-	row->outcome.piece = smrt_span_copy(outcome->piece);
-	row->outcome.variant = smrt_span_copy(outcome->variant);
-	row->outcome.request_id = smrt_span_copy(outcome->request_id);
-	row->outcome.report = NULL;
-	row->outcome.answer = smrt_span(NULL);
+	row->outcome = (SmrtOutcome) {
+		.row = outcome->row,
+		.response = copy_response(outcome->response),
+		.piece = {
+			.json = outcome->piece.json,
+			.text = smrt_span_copy(smrt_piece_text(&outcome->piece)),
+		},
+	};
+}
+
+/* All but the body, of which each row has its piece. */
+static SmrtResponse *
+copy_response(const SmrtResponse *response)
+{
+	SmrtResponse *copy = palloc(sizeof(SmrtResponse));
+
+	copy->body = smrt_span("");
+	copy->content_type = smrt_span_copy(response->content_type);
+	copy->invoked_production_variant =
+		smrt_span_copy(response->invoked_production_variant);
+	copy->custom_attributes = smrt_span_copy(response->custom_attributes);
+	copy->new_session_id = smrt_span_copy(response->new_session_id);
+	copy->closed_session_id = smrt_span_copy(response->closed_session_id);
+	copy->request_id = smrt_span_copy(response->request_id);
+	return copy;
 }
 
 void
@@ -265,7 +285,8 @@ smrt_rowset_read(SmrtRowset *set, const SmrtModel *model, int i,
 	if (prediction->sent && row->failure == NULL)
 		run(&step);
 	prediction->failure = row->failure;
-	prediction->variant = row->outcome.variant.data;
+	if (row->outcome.response != NULL)
+		prediction->variant = row->outcome.response->invoked_production_variant.data;
 }
 
 static void
@@ -341,7 +362,8 @@ failure_of_error(const Step *step, const ErrorData *error)
 	failure->message = error->message;
 	failure->detail = error->detail;
 	failure->hint = error->hint;
-	failure->request_id = shown_id(step->row->outcome.request_id);
+	if (step->row->outcome.response != NULL)
+		failure->request_id = shown_id(step->row->outcome.response->request_id);
 	return failure;
 }
 
@@ -364,7 +386,7 @@ failure_of_outcome(const SmrtModel *model, const SmrtOutcome *outcome)
 	else
 	{
 		failure->blame = model->deterministic ? SMRT_BLAME_ROW : SMRT_BLAME_MOMENT;
-		failure->request_id = shown_id(outcome->request_id);
+		failure->request_id = shown_id(outcome->response->request_id);
 	}
 	return failure;
 }

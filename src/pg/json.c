@@ -165,3 +165,31 @@ smrt_json_scalar(const JsonbValue *value)
 			return NULL;
 	}
 }
+
+char *
+smrt_json_text(JsonbValue *value)
+{
+	Jsonb	   *jsonb;
+
+	if (value->type == jbvBinary)
+		return JsonbToCString(NULL, value->val.binary.data,
+							  value->val.binary.len);
+	jsonb = JsonbValueToJsonb(value);
+	return JsonbToCString(NULL, &jsonb->root, VARSIZE(jsonb));
+}
+
+JsonbValue
+smrt_json_root(Jsonb *jsonb)
+{
+	JsonbValue	value;
+
+	if (JB_ROOT_IS_SCALAR(jsonb))
+		(void) JsonbExtractScalar(&jsonb->root, &value);
+	else
+	{
+		value.type = jbvBinary;
+		value.val.binary.data = &jsonb->root;
+		value.val.binary.len = VARSIZE(jsonb);
+	}
+	return value;
+}

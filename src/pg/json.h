@@ -6,6 +6,7 @@
 #define SMRT_PG_JSON_H
 
 #include "aws/span.h"
+#include "utils/jsonb.h"
 
 typedef struct SmrtJsonMember
 {
@@ -28,9 +29,13 @@ extern bool smrt_json_members(SmrtSpan text, SmrtJsonMember *members,
  */
 extern char *smrt_json_problem(SmrtSpan text, int encoding);
 
-struct JsonbValue;
-
 /* A string, number or Boolean as text, palloc'ed; NULL: null, or it has parts. */
-extern char *smrt_json_scalar(const struct JsonbValue *value);
+extern char *smrt_json_scalar(const JsonbValue *value);
+
+/* Any value as JSON, palloc'ed. */
+extern char *smrt_json_text(JsonbValue *value);
+
+/* What the outermost value is: a scalar, or all of it, which stays where it is. */
+extern JsonbValue smrt_json_root(Jsonb *jsonb);
 
 #endif							/* SMRT_PG_JSON_H */

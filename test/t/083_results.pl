@@ -1,0 +1,98 @@
+# What a prediction becomes beyond one value: columns bound to the response.
+# Everything is the same batched and row by row.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Utils;
+use SageMakerTest;
+use Test::More;
+
+my $emulator = start_emulator('--no-models');
+my $node = start_node('main', $emulator, "session_preload_libraries = 'sagemaker_rt'");
+my ($csv, $json, $lines) = ('text/csv', 'application/json', 'application/jsonlines');
+
+# The SQL that declares m; the options are the members of its JSON body.
+sub model
+{
+	my ($signature, $options) = @_;
+	return "DROP FUNCTION IF EXISTS m; CREATE FUNCTION m$signature LANGUAGE sagemaker PARALLEL SAFE COST 10000
+		AS '{\"endpoint\": \"m\"" . ($options ? ", $options" : '') . "}';";
+}
+
+# What a query gives with every answer the same, of a request of two rows, and of
+# two requests of one row.
+sub gives
+{
+	my ($signature, $options, $answers, $query, $expected, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	for ([ 'on', $answers->[0] ], [ 'off', @$answers[ 1, 2 ] ])
+	{
+		my ($batch, @steps) = grep { defined } @$_;
+		$emulator->reset;
+		$emulator->script('m', \@steps);
+		my ($status, $stdout, $stderr) = $node->psql('postgres', model($signature, $options)
+			. "SET sagemaker_rt.batch = $batch; $query");
+		$stderr =~ s/^psql:.*?: //mg;
+		is($stdout . ($status ? $stderr : ''), $expected, "$name, batch $batch");
+		is($emulator->request_count('m'), scalar @steps, '... in as many requests');
+	}
+}
+
+#
+# Columns that are bound.
+#
+my $bound = '"columns": {"variant": "$response.invoked_production_variant", "id": "$response.request_id"}';
+my $out = '(x int, OUT score float8, OUT variant text, OUT id text)';
+my %headers = ('x-Amzn-Invoked-Production-Variant' => 'blue', 'x-amzn-RequestId' => 'r-1');
+my $answer = sub { { body => $_[0], content_type => $_[1], headers => \%headers } };
+my $scored = 'SELECT m(i) FROM generate_series(1, 2) i';
+
+for (
+	[ "0.4\n0.6\n", "0.4\n", "0.6\n", $csv ],
+	[ '[0.4, 0.6]', '[0.4]', '[0.6]', $json ],
+	[ '[[0.4], {"score": 0.6}]', '[[0.4]]', '[{"score": 0.6}]', $json ],
+	[ '[{"score": 0.4, "label": 1}, {"other": 0.6}]', '[{"score": 0.4, "label": 1}]', '[{"other": 0.6}]', $json ],
+	[ "0.4\n{\"score\": 0.6}\n", "0.4\n", "{\"score\": 0.6}\n", $lines ])
+{
+	my ($both, $first, $second, $type) = @$_;
+	gives($out, $bound, [ map { $answer->($_, $type) } $both, $first, $second ], $scored,
+		"(0.4,blue,r-1)\n(0.6,blue,r-1)", "one column is the prediction: $both" =~ s/\n/\\n/gr);
+}
+gives('(x int, OUT variant text, OUT a int, OUT id text, OUT b text)', $bound,
+	[ map { $answer->($_, $csv) } "1,x\n2,y\n", "1,x\n", "2,y\n" ], $scored,
+	"(blue,1,r-1,x)\n(blue,2,r-1,y)", 'the others have the fields of a line in their order');
+gives('(x int, OUT variant text, OUT a int, OUT id text, OUT b text)', $bound,
+	[ map { $answer->($_, $json) } '[{"b": "x", "a": 1}, [2, "y"]]', '[{"b": "x", "a": 1}]', '[[2, "y"]]' ], $scored,
+	"(blue,1,r-1,x)\n(blue,2,r-1,y)", 'and members by their names, or elements in their order');
+gives('(x int, OUT score float8, OUT variant text, OUT id text)', $bound,
+	[ map { { body => $_, content_type => $csv } } '0.4,0.6', "0.4\n", "0.6\n" ],
+	'SELECT (m).score, (m).variant, (m).id IS NULL AS none FROM (SELECT m(i) FROM generate_series(1, 2) i OFFSET 0) s',
+	"0.4||f\n0.6||f", 'one line for all rows; what the response does not have is null');
+$node->safe_psql('postgres', 'CREATE TYPE scored AS (score real[], attributes text)');
+gives('(x int) RETURNS scored', '"columns": {"attributes": "$response.custom_attributes"}',
+	[ map { { body => $_, content_type => $csv, headers => { 'X-Amzn-SageMaker-Custom-Attributes' => "a=b \x01" } } }
+		"1,2\n3,4\n", "1,2\n", "3,4\n" ], $scored,
+	qq(("{1,2}","a=b \\\\x01")\n("{3,4}","a=b \\\\x01")),
+	'a row type; what is not visible is escaped');
+gives('(x int, OUT score float8, OUT type text, OUT session text, OUT closed text)',
+	'"columns": {"type": "$response.content_type", "session": "$response.new_session_id", "closed": "$response.closed_session_id"}',
+	[ map { { body => $_, content_type => "$csv; charset=utf-8", headers =>
+			{ 'X-Amzn-SageMaker-New-Session-Id' => 's-1; Expires=2030-01-01T00:00:00Z', 'X-Amzn-SageMaker-Closed-Session-Id' => 's-0' } } }
+		"1\n2\n", "1\n", "2\n" ], $scored,
+	qq((1,"text/csv; charset=utf-8",s-1,s-0)\n(2,"text/csv; charset=utf-8",s-1,s-0)), 'type and sessions');
+gives('(x int, OUT score float8, OUT variant int, OUT id text)', $bound,
+	[ $answer->("1\n2\n", $csv), $answer->("1\n", $csv) ], '\set VERBOSITY sqlstate' . "\n$scored",
+	'ERROR:  22P02', 'a bound value that is not fit for its column');
+
+$emulator->reset;
+is($node->safe_psql('postgres', <<'SQL'), 'challenger|2|1', 'an endpoint with variants says which one answered, row by row');
+CREATE FUNCTION varied(x json, OUT answer jsonb, OUT variant text) LANGUAGE sagemaker PARALLEL SAFE COST 10000
+AS '{"endpoint": "variants", "target_variant": "challenger", "format": "single",
+	"columns": {"variant": "$response.invoked_production_variant"}}';
+SELECT (v).variant, count(*), min((v).answer ->> 'body_bytes')
+FROM (SELECT varied(to_json(i)) AS v FROM generate_series(1, 2) i) s GROUP BY 1;
+SQL
+
+done_testing();
