@@ -107,7 +107,7 @@ SELECT signature, attributes, outcome(declared(signature, attributes, 'e')) AS o
     (29, '(x int) RETURNS good_pair', ''), (30, '(x int, OUT a int)', ''), (31, '(x int, OUT a int, OUT p pair)', ''),
     (32, '(INOUT x int, OUT b text)', ''), (33, '(x pair, y pair[], z json, d good_pair) RETURNS jsonb', ''), (34, '(x int DEFAULT 7) RETURNS int', ''),
     (35, '(x int) RETURNS float8', 'WINDOW'), (36, '(x int) RETURNS float8', 'SET work_mem = ''1MB'''),
-    (37, '(x holed) RETURNS float8', '')) AS tried(n, signature, attributes)
+    (37, '(x holed) RETURNS float8', ''), (38, '(x int) RETURNS SETOF record', ''), (39, '(x int) RETURNS SETOF holed', '')) AS tried(n, signature, attributes)
 ORDER BY n;
 SELECT outcome($$CREATE PROCEDURE m(x int) LANGUAGE sagemaker AS 'e'$$);
 SELECT outcome($$CREATE FUNCTION m(x int) RETURNS int LANGUAGE sagemaker AS 'e', 'e'$$);

@@ -166,7 +166,7 @@ split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 	/* Older XGBoost images write all predictions on one line. */
 	if (n == 1 &&
 		(model->result == SMRT_RESULT_RAW ||
-		 (model->whole != NULL && model->whole->kind == SMRT_RESULT_SCALAR)) &&
+		 (!model->is_set && model->whole != NULL && model->whole->kind == SMRT_RESULT_SCALAR)) &&
 		split_one_line(answer->texts[0], n_rows, answer))
 		return true;
 	return wrong_count(n_rows, n, error);

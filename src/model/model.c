@@ -152,10 +152,6 @@ check_labels(Form_pg_proc proc)
 				 errmsg("a model function must be VOLATILE"),
 				 errdetail("Under another label it could be run while a statement is planned or only explained."),
 				 errhint("To have equal rows sent once, set the option \"deterministic\".")));
-	if (proc->proretset)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a model function cannot return a set")));
 }
 
 static void
@@ -226,6 +222,7 @@ read_result(Form_pg_proc proc, SmrtModel *model)
 	TupleDesc	tupdesc;
 	Oid			type;
 
+	model->is_set = proc->proretset;
 	switch (get_func_result_type(proc->oid, &type, &tupdesc))
 	{
 		case TYPEFUNC_SCALAR:
@@ -233,6 +230,11 @@ read_result(Form_pg_proc proc, SmrtModel *model)
 			model->columns = palloc0(sizeof(SmrtResultColumn));
 			read_column(&model->columns[0], type, -1, NULL);
 			model->result = model->columns[0].kind;
+			if (model->is_set)
+			{
+				model->tupdesc = CreateTemplateTupleDesc(1);
+				TupleDescInitEntry(model->tupdesc, 1, NULL, type, -1, 0);
+			}
 			return;
 		case TYPEFUNC_COMPOSITE_DOMAIN:
 			model->row_domain = type;

@@ -117,7 +117,8 @@ typedef struct SmrtModel
 	int			n_arguments;
 	SmrtModelArgument *arguments;
 	SmrtResultKind result;
-	TupleDesc	tupdesc;		/* COMPOSITE only */
+	bool		is_set;			/* of such results */
+	TupleDesc	tupdesc;		/* of a COMPOSITE, or of a set's rows */
 	Oid			row_domain;		/* over that row type, or InvalidOid */
 	int			n_columns;
 	SmrtResultColumn *columns;

@@ -18,13 +18,17 @@ typedef struct Place
 	int			row;
 } Place;
 
-static Datum read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
-						volatile bool *in_user_code, bool *is_null);
+static void predict_alone(const SmrtModel *model, const Datum *values,
+						  const bool *nulls, SmrtResult *result);
+static void predict(const SmrtModel *model, const SmrtOutcome *outcome,
+					SmrtResult *result);
+static void read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
+					   volatile bool *in_user_code, SmrtResult *result);
 static void say_place(void *place);
-static Datum read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
-						 bool *is_null);
-static Datum fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
-						 bool *is_null);
+static void read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
+						SmrtResult *result);
+static void fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
+						SmrtResult *result);
 static void report(const SmrtModel *model, const SmrtOutcome *outcome,
 				   int level);
 
@@ -32,42 +36,71 @@ Datum
 smrt_predict_row(const SmrtModel *model, const Datum *values,
 				 const bool *nulls, bool *is_null)
 {
+	SmrtResult	result;
+
+	predict_alone(model, values, nulls, &result);
+	*is_null = result.is_null;
+	return result.datum;
+}
+
+void
+smrt_predict_rows(const SmrtModel *model, const Datum *values,
+				  const bool *nulls, Tuplestorestate *store)
+{
+	SmrtResult	result;
+	ListCell   *cell;
+
+	predict_alone(model, values, nulls, &result);
+	foreach(cell, result.rows)
+		tuplestore_puttuple(store, lfirst(cell));
+}
+
+static void
+predict_alone(const SmrtModel *model, const Datum *values, const bool *nulls,
+			  SmrtResult *result)
+{
 	SmrtEngine *engine = smrt_engine_create(model, NULL);
 	SmrtBuf    *body = smrt_engine_begin_row(engine);
 	SmrtOutcome outcome;
-	Datum		result;
 
 	smrt_engine_end_row(engine, !smrt_row_write(model, values, nulls, body));
 	smrt_engine_finish(engine);
 	if (!smrt_engine_next(engine, true, &outcome))
 		elog(ERROR, "a row got no outcome");
-	result = smrt_predict_datum(model, &outcome, is_null);
+	predict(model, &outcome, result);
 	smrt_engine_delete(engine);
-	return result;
 }
 
 Datum
 smrt_predict_datum(const SmrtModel *model, const SmrtOutcome *outcome,
 				   bool *is_null)
 {
+	SmrtResult	result;
+
+	predict(model, outcome, &result);
+	*is_null = result.is_null;
+	return result.datum;
+}
+
+static void
+predict(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
+{
 	volatile bool in_user_code = false;
 
 	if (outcome->skipped)
-	{
-		*is_null = true;
-		return (Datum) 0;
-	}
-	if (outcome->fault != NULL || outcome->problem != NULL)
-		return fail_softly(model, outcome, is_null);
-	if (model->on_error == SMRT_ON_ERROR_ERROR)
-		return read_piece(model, outcome, &in_user_code, is_null);
-	return read_softly(model, outcome, is_null);
+		*result = (SmrtResult) {.is_null = true};
+	else if (outcome->fault != NULL || outcome->problem != NULL)
+		fail_softly(model, outcome, result);
+	else if (model->on_error == SMRT_ON_ERROR_ERROR)
+		read_piece(model, outcome, &in_user_code, result);
+	else
+		read_softly(model, outcome, result);
 }
 
 /* A type's own error does not know where its text is from. */
-static Datum
+static void
 read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
-		   volatile bool *in_user_code, bool *is_null)
+		   volatile bool *in_user_code, SmrtResult *result)
 {
 	Place		place = {model, outcome->row};
 	ErrorContextCallback callback = {
@@ -75,12 +108,10 @@ read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
 		.callback = say_place,
 		.arg = &place,
 	};
-	Datum		result;
 
 	error_context_stack = &callback;
-	result = smrt_result_read(model, outcome, in_user_code, is_null);
+	smrt_result_read(model, outcome, in_user_code, result);
 	error_context_stack = callback.previous;
-	return result;
 }
 
 static void
@@ -95,16 +126,16 @@ say_place(void *place)
  * subtransaction, which parallel workers may not have: so only what comes out of
  * parsing, which holds nothing but memory.
  */
-static Datum
-read_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
+static void
+read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
+			SmrtResult *result)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool in_user_code = false;
-	volatile Datum result = (Datum) 0;
 
 	PG_TRY();
 	{
-		result = read_piece(model, outcome, &in_user_code, is_null);
+		read_piece(model, outcome, &in_user_code, result);
 	}
 	PG_CATCH();
 	{
@@ -121,27 +152,20 @@ read_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
 					 errmsg_internal("%s", error->message),
 					 error->detail ? errdetail_internal("%s", error->detail) : 0,
 					 error->context ? errcontext_msg("%s", error->context) : 0));
-		*is_null = true;
+		smrt_result_of_failure(model, result);
 	}
 	PG_END_TRY();
-	return *is_null ? (Datum) 0 : result;
 }
 
-static Datum
-fail_softly(const SmrtModel *model, const SmrtOutcome *outcome, bool *is_null)
+static void
+fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
+			SmrtResult *result)
 {
-	switch (model->on_error)
-	{
-		case SMRT_ON_ERROR_WARNING:
-			report(model, outcome, WARNING);
-			break;
-		case SMRT_ON_ERROR_NULL:
-			break;
-		default:
-			report(model, outcome, ERROR);
-	}
-	*is_null = true;
-	return (Datum) 0;
+	if (model->on_error == SMRT_ON_ERROR_ERROR)
+		report(model, outcome, ERROR);
+	if (model->on_error == SMRT_ON_ERROR_WARNING)
+		report(model, outcome, WARNING);
+	smrt_result_of_failure(model, result);
 }
 
 static void

@@ -6,6 +6,7 @@
 #define SMRT_MODEL_PREDICT_H
 
 #include "model/engine.h"
+#include "utils/tuplestore.h"
 
 /*
  * The prediction in the current memory context.  A failure is raised, or is
@@ -22,8 +23,12 @@ extern void smrt_predict_words(const SmrtModel *model,
 							   const SmrtOutcome *outcome,
 							   SmrtReportWords *words);
 
-/* One row, sent alone and waited for. */
+/* One row, sent alone and waited for, by a model that gives no sets. */
 extern Datum smrt_predict_row(const SmrtModel *model, const Datum *values,
 							  const bool *nulls, bool *is_null);
+
+/* The same by one that does, into store. */
+extern void smrt_predict_rows(const SmrtModel *model, const Datum *values,
+							  const bool *nulls, Tuplestorestate *store);
 
 #endif							/* SMRT_MODEL_PREDICT_H */

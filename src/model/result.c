@@ -5,87 +5,75 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "model/binding.h"
+#include "model/reading.h"
 #include "model/csv.h"
 #include "model/result.h"
 #include "pg/json.h"
-#include "pg/report.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/jsonb.h"
 
-#define SHOWN_BYTES 80
-
-/* A row of the result that is being read. */
-typedef struct Reading
+/* A row that is being read. */
+typedef struct Row
 {
-	const SmrtModel *model;
-	const SmrtOutcome *outcome;
-	volatile bool *in_user_code;
+	SmrtReading reading;
 	Datum	   *values;			/* of the model's columns */
 	bool	   *nulls;
-} Reading;
+} Row;
 
+static void make_row(Row *row, const SmrtModel *model);
 static Datum read_raw(const SmrtPiece *piece);
-static bool read_json(Reading *reading);
-static JsonbValue *value_of(const Reading *reading);
-static JsonbValue *parsed(const Reading *reading, SmrtSpan text);
-static void whole_from_json(Reading *reading, JsonbValue *value);
-static void parts_from_json(Reading *reading, JsonbContainer *container);
-static Datum column_from_json(Reading *reading, SmrtResultColumn *column,
-							  JsonbValue *value, bool *is_null);
-static JsonbValue *only_part(JsonbContainer *container);
-static void read_csv(Reading *reading);
-static Datum column_from_csv(Reading *reading, SmrtResultColumn *column,
-							 char *text, bool *is_null);
-static Datum array_from_csv(Reading *reading, SmrtResultColumn *column,
-							SmrtSpan record, bool *is_null);
-static char *csv_text(SmrtSpan field);
-static void fill_bound(Reading *reading);
-static Datum as_row(Reading *reading);
-static void check_domain(Reading *reading, Oid domain, Datum value,
-						 bool is_null, SmrtResultColumn *column);
-static void append_array(StringInfo literal, JsonbContainer *container);
-static char *array_element(const char *text);
-static Datum input(Reading *reading, SmrtResultColumn *column,
-				   char *text, bool *is_null);
-static bool is_number(const char *text);
-static char *whole_number(Reading *reading, char *text);
-pg_noreturn static void does_not_fit(const Reading *reading, const char *why);
+static void read_one(Row *row, SmrtResult *result);
+static void read_set(Row *row, SmrtResult *result);
+static JsonbContainer *list_of(const Row *row, JsonbValue *value);
+static JsonbValue *value_of(const Row *row);
+static bool read_json(Row *row, JsonbValue *value);
+static void whole_from_json(Row *row, JsonbValue *value);
+static void parts_from_json(Row *row, JsonbContainer *container);
+static void read_csv(Row *row, SmrtSpan record);
+static void read_text(Row *row, SmrtResultColumn *column, char *text);
+static void fill_bound(Row *row);
+static void add_row(Row *row, SmrtResult *result);
+static HeapTuple as_tuple(Row *row);
 
-Datum
+void
 smrt_result_read(const SmrtModel *model, const SmrtOutcome *outcome,
-				 volatile bool *in_user_code, bool *is_null)
+				 volatile bool *in_user_code, SmrtResult *result)
 {
-	Reading		reading = {
-		.model = model,
-		.outcome = outcome,
-		.in_user_code = in_user_code,
-		.values = palloc(model->n_columns * sizeof(Datum)),
-		.nulls = palloc0(model->n_columns * sizeof(bool)),
-	};
+	Row			row;
 
-	*is_null = false;
+	make_row(&row, model);
+	row.reading = (SmrtReading) {model, outcome, in_user_code};
+	memset(result, 0, sizeof(*result));
 	if (model->result == SMRT_RESULT_RAW)
-		return read_raw(&outcome->piece);
-	if (!outcome->piece.json)
-		read_csv(&reading);
-	else if (!read_json(&reading))
-	{
-		*is_null = true;
-		check_domain(&reading, model->row_domain, (Datum) 0, true, NULL);
-		return (Datum) 0;
-	}
-	if (model->result == SMRT_RESULT_COMPOSITE)
-	{
-		fill_bound(&reading);
-		return as_row(&reading);
-	}
-	*is_null = reading.nulls[0];
-	return reading.values[0];
+		result->datum = read_raw(&outcome->piece);
+	else if (model->is_set)
+		read_set(&row, result);
+	else
+		read_one(&row, result);
+}
+
+void
+smrt_result_of_failure(const SmrtModel *model, SmrtResult *result)
+{
+	Row			row;
+
+	memset(result, 0, sizeof(*result));
+	result->is_null = true;
+	if (!model->is_set)
+		return;
+	make_row(&row, model);
+	result->rows = list_make1(heap_form_tuple(model->tupdesc, row.values,
+											  row.nulls));
+}
+
+/* All of it NULL. */
+static void
+make_row(Row *row, const SmrtModel *model)
+{
+	row->values = palloc0(model->n_columns * sizeof(Datum));
+	row->nulls = palloc(model->n_columns * sizeof(bool));
+	memset(row->nulls, true, model->n_columns * sizeof(bool));
 }
 
 /* A line with several fields is left as it is, one alone is unquoted. */
@@ -105,62 +93,112 @@ read_raw(const SmrtPiece *piece)
 													smrt_csv_value(all, text)));
 }
 
+static void
+read_one(Row *row, SmrtResult *result)
+{
+	const SmrtModel *model = row->reading.model;
+	const SmrtPiece *piece = &row->reading.outcome->piece;
+
+	if (!piece->json)
+		read_csv(row, piece->text);
+	else if (model->result == SMRT_RESULT_JSON && piece->value == NULL)
+		/* The type's own parser will do. */
+		read_text(row, model->whole,
+				  pnstrdup(piece->text.data, piece->text.len));
+	else if (!read_json(row, value_of(row)))
+	{
+		result->is_null = true;
+		smrt_reading_check_domain(&row->reading, model->row_domain, (Datum) 0,
+								 true, NULL);
+		return;
+	}
+	if (model->result == SMRT_RESULT_COMPOSITE)
+	{
+		fill_bound(row);
+		result->datum = HeapTupleGetDatum(as_tuple(row));
+		return;
+	}
+	result->datum = row->values[0];
+	result->is_null = row->nulls[0];
+}
+
+/* A JSON array's elements are the rows, or the fields of a line. */
+static void
+read_set(Row *row, SmrtResult *result)
+{
+	const SmrtPiece *piece = &row->reading.outcome->piece;
+	SmrtSpan	rest = piece->text;
+	bool		more = rest.len > 0;
+	JsonbContainer *list;
+
+	if (piece->json)
+	{
+		list = list_of(row, value_of(row));
+		for (int i = 0; list != NULL && i < JsonContainerSize(list); i++)
+		{
+			(void) read_json(row, getIthJsonbValueFromContainer(list, i));
+			add_row(row, result);
+		}
+		return;
+	}
+	while (more)
+	{
+		read_csv(row, smrt_csv_field(&rest, &more));
+		add_row(row, result);
+	}
+}
+
+/* Of null there are no elements. */
+static JsonbContainer *
+list_of(const Row *row, JsonbValue *value)
+{
+	if (value->type == jbvNull)
+		return NULL;
+	if (value->type == jbvBinary &&
+		JsonContainerIsObject(value->val.binary.data))
+		value = smrt_reading_only_part(value->val.binary.data);
+	if (value == NULL || value->type != jbvBinary ||
+		!JsonContainerIsArray(value->val.binary.data))
+		smrt_reading_refuse(&row->reading, "is no list, but a set is wanted: choose with the option \"predictions\"");
+	return value->val.binary.data;
+}
+
+static JsonbValue *
+value_of(const Row *row)
+{
+	const SmrtPiece *piece = &row->reading.outcome->piece;
+
+	return piece->value ? piece->value :
+		smrt_reading_parse(&row->reading, piece->text);
+}
+
 /* False when the row as a whole is null. */
 static bool
-read_json(Reading *reading)
+read_json(Row *row, JsonbValue *value)
 {
-	SmrtResultColumn *whole = reading->model->whole;
-	const SmrtPiece *piece = &reading->outcome->piece;
-	JsonbValue *value;
-
-	/* The type's own parser will do. */
-	if (whole != NULL && whole->kind == SMRT_RESULT_JSON && piece->value == NULL)
+	if (row->reading.model->whole != NULL)
 	{
-		int			i = whole - reading->model->columns;
-
-		reading->values[i] = input(reading, whole,
-								   pnstrdup(piece->text.data, piece->text.len),
-								   &reading->nulls[i]);
+		whole_from_json(row, value);
 		return true;
 	}
-	value = value_of(reading);
-	if (whole != NULL)
-		whole_from_json(reading, value);
-	else if (value->type == jbvNull)
+	if (value->type == jbvNull)
+	{
+		memset(row->nulls, true, row->reading.model->n_columns * sizeof(bool));
 		return false;
-	else if (value->type != jbvBinary)
-		does_not_fit(reading, "is one value, but a row is wanted");
-	else
-		parts_from_json(reading, value->val.binary.data);
+	}
+	if (value->type != jbvBinary)
+		smrt_reading_refuse(&row->reading,
+							"is one value, but a row is wanted");
+	parts_from_json(row, value->val.binary.data);
 	return true;
-}
-
-static JsonbValue *
-value_of(const Reading *reading)
-{
-	const SmrtPiece *piece = &reading->outcome->piece;
-
-	return piece->value ? piece->value : parsed(reading, piece->text);
-}
-
-static JsonbValue *
-parsed(const Reading *reading, SmrtSpan text)
-{
-	JsonbValue *value = palloc(sizeof(JsonbValue));
-
-	if (smrt_json_problem(text, GetDatabaseEncoding()) != NULL)
-		does_not_fit(reading, "is not JSON");
-	*value = smrt_json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-															   CStringGetDatum(pnstrdup(text.data, text.len)))));
-	return value;
 }
 
 /* Beside bound columns an object may still name the only one that is left. */
 static void
-whole_from_json(Reading *reading, JsonbValue *value)
+whole_from_json(Row *row, JsonbValue *value)
 {
-	SmrtResultColumn *whole = reading->model->whole;
-	int			i = whole - reading->model->columns;
+	SmrtResultColumn *whole = row->reading.model->whole;
+	int			i = whole - row->reading.model->columns;
 
 	if (whole->name != NULL && value->type == jbvBinary &&
 		JsonContainerIsObject(value->val.binary.data))
@@ -173,21 +211,22 @@ whole_from_json(Reading *reading, JsonbValue *value)
 		if (named != NULL)
 			value = named;
 	}
-	reading->values[i] = column_from_json(reading, whole, value,
-										  &reading->nulls[i]);
+	row->values[i] = smrt_reading_from_json(&row->reading, whole, value,
+										   &row->nulls[i]);
 }
 
 static void
-parts_from_json(Reading *reading, JsonbContainer *container)
+parts_from_json(Row *row, JsonbContainer *container)
 {
-	const SmrtModel *model = reading->model;
+	const SmrtModel *model = row->reading.model;
 	bool		is_array = JsonContainerIsArray(container);
 	int			n = 0;
 
 	if (is_array && JsonContainerSize(container) != model->n_predicted)
-		does_not_fit(reading, psprintf("has %d values, but the result %d columns for them",
-									   JsonContainerSize(container),
-									   model->n_predicted));
+		smrt_reading_refuse(&row->reading,
+							psprintf("has %d values, but the result %d columns for them",
+									 JsonContainerSize(container),
+									 model->n_predicted));
 	for (int i = 0; i < model->n_columns; i++)
 	{
 		SmrtResultColumn *column = &model->columns[i];
@@ -199,70 +238,17 @@ parts_from_json(Reading *reading, JsonbContainer *container)
 			getKeyJsonValueFromContainer(container, column->name,
 										 strlen(column->name), NULL);
 		if (value == NULL)
-			does_not_fit(reading, psprintf("has no member \"%s\"", column->name));
-		reading->values[i] = column_from_json(reading, column, value,
-											  &reading->nulls[i]);
+			smrt_reading_refuse(&row->reading,
+								psprintf("has no member \"%s\"", column->name));
+		row->values[i] = smrt_reading_from_json(&row->reading, column, value,
+											   &row->nulls[i]);
 	}
-}
-
-static Datum
-column_from_json(Reading *reading, SmrtResultColumn *column,
-				 JsonbValue *value, bool *is_null)
-{
-	if (value->type == jbvNull)
-		return input(reading, column, NULL, is_null);
-	if (column->kind == SMRT_RESULT_JSON)
-		return input(reading, column, smrt_json_text(value), is_null);
-	if (value->type != jbvBinary)
-	{
-		if (column->kind == SMRT_RESULT_ARRAY)
-			does_not_fit(reading, "is one value, but an array is wanted");
-		return input(reading, column, smrt_json_scalar(value), is_null);
-	}
-	if (column->kind == SMRT_RESULT_ARRAY &&
-		JsonContainerIsArray(value->val.binary.data))
-	{
-		StringInfoData literal;
-
-		initStringInfo(&literal);
-		append_array(&literal, value->val.binary.data);
-		return input(reading, column, literal.data, is_null);
-	}
-	/* {"score": 0.4} and [0.4] are 0.4 to a type that has one value. */
-	if (column->kind == SMRT_RESULT_ARRAY || column->number)
-	{
-		JsonbValue *part = only_part(value->val.binary.data);
-
-		if (part == NULL)
-			does_not_fit(reading, "has several values, but one is wanted: choose with the option \"predictions\", or return a row");
-		return column_from_json(reading, column, part, is_null);
-	}
-	return input(reading, column, smrt_json_text(value), is_null);
-}
-
-/* The one element or member, or NULL. */
-static JsonbValue *
-only_part(JsonbContainer *container)
-{
-	JsonbIterator *iterator;
-	JsonbIteratorToken token;
-	JsonbValue *part = palloc(sizeof(JsonbValue));
-
-	if (JsonContainerSize(container) != 1)
-		return NULL;
-	iterator = JsonbIteratorInit(container);
-	(void) JsonbIteratorNext(&iterator, part, false);
-	while ((token = JsonbIteratorNext(&iterator, part, true)) != WJB_DONE)
-		if (token == WJB_VALUE || token == WJB_ELEM)
-			return part;
-	return NULL;
 }
 
 static void
-read_csv(Reading *reading)
+read_csv(Row *row, SmrtSpan record)
 {
-	const SmrtModel *model = reading->model;
-	SmrtSpan	rest = reading->outcome->piece.text;
+	const SmrtModel *model = row->reading.model;
 	SmrtResultColumn *whole = model->whole;
 	bool		more = true;
 	int			n = 0;
@@ -271,239 +257,65 @@ read_csv(Reading *reading)
 	{
 		int			i = whole - model->columns;
 
-		reading->values[i] = array_from_csv(reading, whole, rest,
-											&reading->nulls[i]);
+		row->values[i] = smrt_reading_from_record(&row->reading, whole, record,
+												 &row->nulls[i]);
 		return;
 	}
 	for (int i = 0; i < model->n_columns && more; i++)
 	{
-		SmrtResultColumn *column = &model->columns[i];
-
-		if (column->binding != SMRT_BOUND_NOT)
+		if (model->columns[i].binding != SMRT_BOUND_NOT)
 			continue;
-		reading->values[i] = column_from_csv(reading, column,
-											 csv_text(smrt_csv_field(&rest, &more)),
-											 &reading->nulls[i]);
+		row->values[i] = smrt_reading_from_field(&row->reading,
+												&model->columns[i],
+												smrt_csv_field(&record, &more),
+												&row->nulls[i]);
 		n++;
 	}
 	for (; more; n++)
-		(void) smrt_csv_field(&rest, &more);
+		(void) smrt_csv_field(&record, &more);
 	if (n != model->n_predicted)
-		does_not_fit(reading, psprintf("has %d fields, %d %s wanted", n,
-									   model->n_predicted,
-									   model->n_predicted == 1 ? "is" : "are"));
-}
-
-/* XGBoost writes a list within a line as JSON. */
-static Datum
-column_from_csv(Reading *reading, SmrtResultColumn *column, char *text,
-				bool *is_null)
-{
-	if (column->kind == SMRT_RESULT_ARRAY && text != NULL && text[0] == '[')
-		return column_from_json(reading, column,
-								parsed(reading, smrt_span(text)), is_null);
-	return input(reading, column, text, is_null);
+		smrt_reading_refuse(&row->reading,
+							psprintf("has %d fields, %d %s wanted", n,
+									 model->n_predicted,
+									 model->n_predicted == 1 ? "is" : "are"));
 }
 
 static void
-fill_bound(Reading *reading)
+read_text(Row *row, SmrtResultColumn *column, char *text)
 {
-	const SmrtModel *model = reading->model;
+	int			i = column - row->reading.model->columns;
+
+	row->values[i] = smrt_reading_from_text(&row->reading, column, text,
+										   &row->nulls[i]);
+}
+
+static void
+fill_bound(Row *row)
+{
+	const SmrtModel *model = row->reading.model;
+	const SmrtResponse *response = row->reading.outcome->response;
 
 	for (int i = 0; i < model->n_columns; i++)
-	{
-		SmrtResultColumn *column = &model->columns[i];
-
-		if (column->binding != SMRT_BOUND_NOT)
-			reading->values[i] = input(reading, column,
-									   smrt_binding_value(column->binding,
-														  reading->outcome->response),
-									   &reading->nulls[i]);
-	}
-}
-
-static Datum
-as_row(Reading *reading)
-{
-	const SmrtModel *model = reading->model;
-	Datum		row = HeapTupleGetDatum(heap_form_tuple(model->tupdesc,
-														reading->values,
-														reading->nulls));
-
-	check_domain(reading, model->row_domain, row, false, NULL);
-	return row;
-}
-
-/* A domain may forbid null, so it is asked for that too. */
-static void
-check_domain(Reading *reading, Oid domain, Datum value, bool is_null,
-			 SmrtResultColumn *column)
-{
-	if (!OidIsValid(domain))
-		return;
-	*reading->in_user_code = true;
-	domain_check(value, is_null, domain, column ? &column->domain_memory : NULL,
-				 column ? column->input.fn_mcxt : NULL);
-	*reading->in_user_code = false;
-}
-
-static Datum
-array_from_csv(Reading *reading, SmrtResultColumn *column,
-			   SmrtSpan record, bool *is_null)
-{
-	StringInfoData literal;
-	bool		more = true;
-	char	   *text = csv_text(smrt_csv_field(&record, &more));
-
-	if (!more && text != NULL && text[0] == '[')
-		return column_from_csv(reading, column, text, is_null);
-	initStringInfo(&literal);
-	for (;;)
-	{
-		appendStringInfoChar(&literal, literal.len ? ',' : '{');
-		if (text == NULL)
-			appendStringInfoString(&literal, "NULL");
-		else
-			appendStringInfoString(&literal, array_element(text));
-		if (!more)
-			break;
-		text = csv_text(smrt_csv_field(&record, &more));
-	}
-	appendStringInfoChar(&literal, '}');
-	return input(reading, column, literal.data, is_null);
-}
-
-/* NULL for an empty field without quotes. */
-static char *
-csv_text(SmrtSpan field)
-{
-	char	   *text;
-
-	if (field.len == 0)
-		return NULL;
-	text = palloc(field.len + 1);
-	text[smrt_csv_value(field, text)] = '\0';
-	return text;
-}
-
-/* A JSON array, nested ones too, as PostgreSQL's array literal. */
-static void
-append_array(StringInfo literal, JsonbContainer *container)
-{
-	int			n = JsonContainerSize(container);
-
-	appendStringInfoChar(literal, '{');
-	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *element = getIthJsonbValueFromContainer(container, i);
-
-		if (i > 0)
-			appendStringInfoChar(literal, ',');
-		if (element->type == jbvNull)
-			appendStringInfoString(literal, "NULL");
-		else if (element->type != jbvBinary)
-			appendStringInfoString(literal, array_element(smrt_json_scalar(element)));
-		else if (JsonContainerIsArray(element->val.binary.data))
-			append_array(literal, element->val.binary.data);
-		else
-			appendStringInfoString(literal,
-								   array_element(JsonbToCString(NULL, element->val.binary.data,
-																	  element->val.binary.len)));
-	}
-	appendStringInfoChar(literal, '}');
-}
-
-static char *
-array_element(const char *text)
-{
-	StringInfoData quoted;
-
-	initStringInfo(&quoted);
-	appendStringInfoChar(&quoted, '"');
-	for (; *text; text++)
-	{
-		if (*text == '"' || *text == '\\')
-			appendStringInfoChar(&quoted, '\\');
-		appendStringInfoChar(&quoted, *text);
-	}
-	appendStringInfoChar(&quoted, '"');
-	return quoted.data;
-}
-
-/* Text, or NULL for null, as the column's type. */
-static Datum
-input(Reading *reading, SmrtResultColumn *column, char *text, bool *is_null)
-{
-	Datum		value;
-
-	*is_null = text == NULL;
-	if (text != NULL && column->number)
-	{
-		if (!is_number(text))
-			does_not_fit(reading, psprintf("is not of type %s",
-										   format_type_be(column->type)));
-		if (column->whole_number)
-			text = whole_number(reading, text);
-	}
-	*reading->in_user_code = column->has_user_code;
-	value = InputFunctionCall(&column->input, text, column->ioparam,
-							  column->typmod);
-	*reading->in_user_code = false;
-	check_domain(reading, column->domain, value, *is_null, column);
-	return value;
-}
-
-/* What the input functions of numbers take, but for the range. */
-static bool
-is_number(const char *text)
-{
-	static const char *const words[] = {"nan", "inf", "infinity"};
-	const char *c = text + (*text == '-' || *text == '+');
-	int			digits = 0;
-
-	for (int i = 0; i < lengthof(words); i++)
-		if (pg_strcasecmp(c, words[i]) == 0)
-			return true;
-	for (; (*c >= '0' && *c <= '9') || *c == '.'; c++)
-		digits += *c != '.';
-	if (digits > 0 && (*c == 'e' || *c == 'E'))
-	{
-		c++;
-		c += *c == '-' || *c == '+';
-		if (*c < '0' || *c > '9')
-			return false;
-		while (*c >= '0' && *c <= '9')
-			c++;
-	}
-	return digits > 0 && *c == '\0';
-}
-
-/* "1.0" is what many models call 1. */
-static char *
-whole_number(Reading *reading, char *text)
-{
-	Datum		number;
-	Datum		whole;
-
-	if (text[strspn(text, "+-0123456789")] == '\0')
-		return text;
-	number = DirectFunctionCall3(numeric_in, CStringGetDatum(text),
-								 ObjectIdGetDatum(InvalidOid),
-								 Int32GetDatum(-1));
-	whole = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
-	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number, whole)))
-		does_not_fit(reading, "is not a whole number");
-	return DatumGetCString(DirectFunctionCall1(numeric_out, whole));
+		if (model->columns[i].binding != SMRT_BOUND_NOT)
+			read_text(row, &model->columns[i],
+					  smrt_binding_value(model->columns[i].binding, response));
 }
 
 static void
-does_not_fit(const Reading *reading, const char *why)
+add_row(Row *row, SmrtResult *result)
 {
-	ereport(ERROR,
-			(errcode(SMRT_ERRCODE_BAD_REPLY),
-			 errmsg("model %s: the prediction for row %d of the request %s",
-					reading->model->name, reading->outcome->row + 1, why),
-			 errdetail("The prediction is: %s",
-					   smrt_report_text(smrt_piece_text(&reading->outcome->piece),
-										SHOWN_BYTES))));
+	fill_bound(row);
+	result->rows = lappend(result->rows, as_tuple(row));
+}
+
+static HeapTuple
+as_tuple(Row *row)
+{
+	const SmrtModel *model = row->reading.model;
+	HeapTuple	tuple = heap_form_tuple(model->tupdesc, row->values, row->nulls);
+
+	if (OidIsValid(model->row_domain))
+		smrt_reading_check_domain(&row->reading, model->row_domain,
+								 HeapTupleGetDatum(tuple), false, NULL);
+	return tuple;
 }

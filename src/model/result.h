@@ -1,13 +1,22 @@
 /*
- * One piece of an answer as a datum of the model function's result type.
+ * One piece of an answer as the model function's result.
  */
 #ifndef SMRT_MODEL_RESULT_H
 #define SMRT_MODEL_RESULT_H
 
 #include "model/engine.h"
 
+/* What a row of arguments gives. */
+typedef struct SmrtResult
+{
+	Datum		datum;
+	bool		is_null;
+	List	   *rows;			/* of HeapTuple: all of it, if the function gives
+								 * sets */
+} SmrtResult;
+
 /*
- * The datum of an outcome that has a piece, in the current memory context.
+ * The result of an outcome that has a piece, in the current memory context.
  * Raises 38S01, naming the model and the row, when the piece does not fit the
  * type; what an input function or a domain objects to comes as its own error.
  *
@@ -15,8 +24,10 @@
  * comes out of these must not be caught without a subtransaction: they may have
  * changed the role, and hold more than memory.
  */
-extern Datum smrt_result_read(const SmrtModel *model,
-							  const SmrtOutcome *outcome,
-							  volatile bool *in_user_code, bool *is_null);
+extern void smrt_result_read(const SmrtModel *model, const SmrtOutcome *outcome,
+							 volatile bool *in_user_code, SmrtResult *result);
+
+/* NULL; of a function that gives sets, one row of them. */
+extern void smrt_result_of_failure(const SmrtModel *model, SmrtResult *result);
 
 #endif							/* SMRT_MODEL_RESULT_H */

@@ -73,12 +73,19 @@ SmrtRowset *
 smrt_rowset_create(const SmrtModel *model, bool isolate,
 				   SmrtEngineCounts *counts)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "sagemaker_rt rows",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext before = MemoryContextSwitchTo(context);
-	SmrtRowset *set = palloc0(sizeof(SmrtRowset));
+	MemoryContext context;
+	MemoryContext before;
+	SmrtRowset *set;
 
+	if (model->is_set)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model %s returns a set, but a value for each row is wanted",
+						model->name)));
+	context = AllocSetContextCreate(CurrentMemoryContext, "sagemaker_rt rows",
+									ALLOCSET_DEFAULT_SIZES);
+	before = MemoryContextSwitchTo(context);
+	set = palloc0(sizeof(SmrtRowset));
 	set->context = context;
 	set->scratch = AllocSetContextCreate(context, "sagemaker_rt row",
 										 ALLOCSET_DEFAULT_SIZES);

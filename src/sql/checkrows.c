@@ -6,9 +6,8 @@
 #include "call/check.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "miscadmin.h"
+#include "sql/rows.h"
 #include "utils/builtins.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(sagemaker_check);
 
@@ -18,7 +17,6 @@ typedef struct Rows
 	TupleDesc	tupdesc;
 } Rows;
 
-static void begin_rows(FunctionCallInfo fcinfo, Rows *rows);
 static void add_row(void *context, const SmrtCheckStep *step);
 
 Datum
@@ -31,30 +29,11 @@ sagemaker_check(PG_FUNCTION_ARGS)
 	bool		send = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
 	Rows		rows;
 
-	begin_rows(fcinfo, &rows);
+	if (get_call_result_type(fcinfo, NULL, &rows.tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "function does not return the row it should");
+	rows.store = smrt_rows_begin(fcinfo, rows.tupdesc);
 	smrt_check(endpoint, server, send, add_row, &rows);
 	return (Datum) 0;
-}
-
-static void
-begin_rows(FunctionCallInfo fcinfo, Rows *rows)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext before;
-
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		!(result->allowedModes & SFRM_Materialize))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set")));
-	before = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &rows->tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "function does not return the row it should");
-	rows->store = tuplestore_begin_heap(true, false, work_mem);
-	result->returnMode = SFRM_Materialize;
-	result->setResult = rows->store;
-	result->setDesc = rows->tupdesc;
-	MemoryContextSwitchTo(before);
 }
 
 static void

@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "model/predict.h"
 #include "scan/batching.h"
+#include "sql/rows.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
@@ -30,7 +31,6 @@ sagemaker_call_handler(PG_FUNCTION_ARGS)
 	SmrtModel  *model = fcinfo->flinfo->fn_extra;
 	Datum	   *values;
 	bool	   *nulls;
-	Datum		result;
 
 	if (CALLED_AS_TRIGGER(fcinfo) || CALLED_AS_EVENT_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -44,7 +44,7 @@ sagemaker_call_handler(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(before);
 		fcinfo->flinfo->fn_extra = model;
 	}
-	else
+	else if (!model->is_set)
 		smrt_batching_advise();
 	values = palloc(fcinfo->nargs * sizeof(Datum));
 	nulls = palloc(fcinfo->nargs * sizeof(bool));
@@ -53,8 +53,11 @@ sagemaker_call_handler(PG_FUNCTION_ARGS)
 		values[i] = fcinfo->args[i].value;
 		nulls[i] = fcinfo->args[i].isnull;
 	}
-	result = smrt_predict_row(model, values, nulls, &fcinfo->isnull);
-	return result;
+	if (!model->is_set)
+		return smrt_predict_row(model, values, nulls, &fcinfo->isnull);
+	smrt_predict_rows(model, values, nulls,
+					  smrt_rows_begin(fcinfo, model->tupdesc));
+	return (Datum) 0;
 }
 
 Datum

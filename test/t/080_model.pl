@@ -54,8 +54,6 @@ for (
 }
 for (
 	[ '() RETURNS int', '42P13', 'needs an argument' ],
-	[ '(x int) RETURNS SETOF int', '0A000', 'cannot return a set' ],
-	[ '(x int) RETURNS TABLE (a int)', '0A000', 'cannot return a set' ],
 	[ '(x int) RETURNS trigger', '42P13', 'cannot return type' ],
 	[ '(x int) RETURNS void', '42P13', 'cannot return type' ],
 	[ '(x int) RETURNS int', '42P13', 'must be VOLATILE', 'IMMUTABLE' ],

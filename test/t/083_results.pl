@@ -1,5 +1,5 @@
-# What a prediction becomes beyond one value: columns bound to the response.
-# Everything is the same batched and row by row.
+# What a prediction becomes beyond one value: columns bound to the response, which
+# are the same batched and row by row, and sets.
 use strict;
 use warnings;
 
@@ -94,5 +94,94 @@ AS '{"endpoint": "variants", "target_variant": "challenger", "format": "single",
 SELECT (v).variant, count(*), min((v).answer ->> 'body_bytes')
 FROM (SELECT varied(to_json(i)) AS v FROM generate_series(1, 2) i) s GROUP BY 1;
 SQL
+
+#
+# Sets: a prediction is a list, each element of it a row.  Each call is a request.
+#
+$node->safe_psql('postgres', 'CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small_pair AS pair CHECK ((value).a < 10)');
+my %set_of = (
+	int => [ '(x int) RETURNS SETOF int', '%s' ],
+	named => [ '(x int) RETURNS TABLE (a int)', '%s' ],
+	array => [ '(x int) RETURNS SETOF int[]', '%s' ],
+	json => [ '(x int) RETURNS SETOF jsonb', '%s' ],
+	table => [ '(x int) RETURNS TABLE (a int, b text)', '(%s)' ],
+	out => [ '(x int, OUT a int, OUT b text) RETURNS SETOF record', '(%s)' ],
+	pair => [ '(x int) RETURNS SETOF pair', '(%s)' ],
+	small_pair => [ '(x int) RETURNS SETOF small_pair', '(%s)' ]);
+my @modes = (
+	[ 'in FROM', 'SELECT m FROM m(7)' ],
+	[ 'in the SELECT list', 'SELECT m(7)' ],
+	[ 'LATERAL', 'SELECT m FROM generate_series(1, 1) i, m(i)' ]);
+for (
+	# What it returns, options, the answer to one row, the rows or an error.
+	[ 'int', '', $json, '[[1, 2, 3]]', '1', '2', '3' ],
+	[ 'named', '', $json, '[[1, 2]]', '1', '2' ],
+	[ 'int', '', $json, '[[]]' ],
+	[ 'int', '', $json, '[null]' ],
+	[ 'int', '', $json, '[[1, null]]', '1', '' ],
+	[ 'int', '', $json, '{"predictions": [{"ids": [1, 2]}]}', '1', '2' ],
+	[ 'int', '"predictions": "$.p[*].ids"', $json, '{"p": [{"ids": [1, 2], "n": 2}]}', '1', '2' ],
+	[ 'int', '', $lines, "[1, 2]\n", '1', '2' ],
+	[ 'int', '"format": "single"', $json, '[1, 2]', '1', '2' ],
+	[ 'int', '"format": "single", "predictions": "$.n"', $json, '{"n": [1, 2]}', '1', '2' ],
+	[ 'int', '', $csv, "1,2,3\n", '1', '2', '3' ],
+	[ 'int', '', $csv, "1,,3\n", '1', '', '3' ],
+	[ 'int', '', $csv, "\n" ],
+	[ 'array', '', $json, '[[[1, 2], [3]]]', '{1,2}', '{3}' ],
+	[ 'json', '', $json, '[[{"a": 1}, 2]]', '{"a": 1}', '2' ],
+	(map { [ $_, '', $json, '[[{"b": "x", "a": 1}, [2, "y"]]]', '1,x', '2,y' ], [ $_, '', $json, '[[]]' ],
+		[ $_, '', $csv, "1,x\n", \'38S01', 'has 1 fields, 2 are wanted' ],
+		[ $_, '', $json, '[[{"a": 1}]]', \'38S01', 'has no member "b"' ] } 'table', 'out', 'pair', 'small_pair'),
+	[ 'small_pair', '', $json, '[[[1, "x"], [12, "y"]]]', \'23514', 'small_pair' ],
+	[ 'int', '', $json, '[1]', \'38S01', 'prediction for row 1 of the request is no list' ],
+	[ 'int', '', $json, '[{"a": [1], "b": [2]}]', \'38S01', 'is no list' ],
+	[ 'int', '', $json, '[[1], [2]]', \'38S01', '1 rows were sent, 2 predictions came back' ],
+	[ 'int', '', $json, '[[1, "x"]]', \'38S01', 'is not of type integer' ])
+{
+	my ($kind, $options, $type, $body, @rows) = @$_;
+	my ($signature, $shape) = @{ $set_of{$kind} };
+	for (@modes)
+	{
+		my ($mode, $query) = @$_;
+		my $name = "$signature $mode, $type " . $body =~ s/\n/\\n/gr;
+		$emulator->reset;
+		$emulator->script('m', [], { body => $body, content_type => $type });
+		my $sql = model($signature, $options) . $query;
+		if (ref $rows[0])
+		{
+			fails_with($node, $sql, ${ $rows[0] }, qr/\Q$rows[1]\E/, $name);
+			next;
+		}
+		is($node->safe_psql('postgres', $sql), join("\n", map { sprintf $shape, $_ } @rows), $name);
+		is($emulator->request_count('m'), 1, 'in one request');
+	}
+}
+{
+	my $of = '(x int, s text) RETURNS TABLE (n int, id text)';
+	my $options = '"format": "array", "columns": {"id": "$response.request_id"}';
+	my @answers = map { { body => $_, content_type => $json, headers => \%headers } } '[[1, 2]]', '[[]]', '[[3]]';
+	my $rows = "(VALUES (10, 'a'), (20, 'b'), (30, 'c')) v(x, s)";
+	for ([ "SELECT x, m.* FROM $rows, m(x, s)", "10|1|r-1\n10|2|r-1\n30|3|r-1" ],
+		[ "SELECT x, (m).n FROM (SELECT x, m(x, s) FROM $rows) q", "10|1\n10|2\n30|3" ],
+		[ "SELECT x, n FROM $rows LEFT JOIN LATERAL m(x, s) ON true", "10|1\n10|2\n20|\n30|3" ],
+		[ "SELECT x, n, i FROM $rows, ROWS FROM (m(x, s), generate_series(1, 2)) r(n, id, i)",
+			"10|1|1\n10|2|2\n20||1\n20||2\n30|3|1\n30||2" ],
+		[ "SELECT sum(n) FROM $rows, m(x, s)", '6' ])
+	{
+		my ($query, $expected) = @$_;
+		$emulator->reset;
+		$emulator->script('m', \@answers);
+		is($node->safe_psql('postgres', model($of, $options) . $query), $expected, $query);
+		is($emulator->request_count('m'), 3, 'in a request for each row');
+	}
+	$emulator->reset;
+	is($node->safe_psql('postgres', model('(x int) RETURNS SETOF int', '"nulls": "skip"') . 'SELECT m(NULL::int)'), '', 'a null that is skipped has no rows');
+	is($node->safe_psql('postgres', model('(x int) RETURNS SETOF int STRICT') . 'SELECT * FROM m(NULL::int)'), '', 'nor has one of a strict function');
+	is($emulator->request_count('m'), 0, 'and is not sent');
+	$emulator->script('m', [ { body => '[[1, "x"]]', content_type => $json }, { body => '[[2, 3]]', content_type => $json } ]);
+	is($node->safe_psql('postgres', model('(x int) RETURNS SETOF int', '"on_error": "null"') . 'SELECT x, m(x) FROM generate_series(1, 2) x'),
+		"1|\n2|2\n2|3", 'a prediction that failed is one null row');
+	fails_with($node, model('(x int) RETURNS SETOF int') . 'SELECT 1 WHERE 1 IN (m(1))', '0A000', qr/set/, 'no set where none can be');
+}
 
 done_testing();

@@ -1,0 +1,274 @@
+/*
+ * Reading columns.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "model/reading.h"
+#include "model/csv.h"
+#include "pg/json.h"
+#include "pg/report.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+/* How much of a prediction that does not fit is shown. */
+#define SHOWN_BYTES 80
+
+static char *csv_text(SmrtSpan field);
+static void append_array(StringInfo literal, JsonbContainer *container);
+static char *array_element(const char *text);
+static bool is_number(const char *text);
+static char *whole_number(const SmrtReading *reading, char *text);
+
+Datum
+smrt_reading_from_json(const SmrtReading *reading, SmrtResultColumn *column,
+					  JsonbValue *value, bool *is_null)
+{
+	if (value->type == jbvNull)
+		return smrt_reading_from_text(reading, column, NULL, is_null);
+	if (column->kind == SMRT_RESULT_JSON)
+		return smrt_reading_from_text(reading, column, smrt_json_text(value), is_null);
+	if (value->type != jbvBinary)
+	{
+		if (column->kind == SMRT_RESULT_ARRAY)
+			smrt_reading_refuse(reading, "is one value, but an array is wanted");
+		return smrt_reading_from_text(reading, column, smrt_json_scalar(value), is_null);
+	}
+	if (column->kind == SMRT_RESULT_ARRAY &&
+		JsonContainerIsArray(value->val.binary.data))
+	{
+		StringInfoData literal;
+
+		initStringInfo(&literal);
+		append_array(&literal, value->val.binary.data);
+		return smrt_reading_from_text(reading, column, literal.data, is_null);
+	}
+	/* {"score": 0.4} and [0.4] are 0.4 to a type that has one value. */
+	if (column->kind == SMRT_RESULT_ARRAY || column->number)
+	{
+		JsonbValue *part = smrt_reading_only_part(value->val.binary.data);
+
+		if (part == NULL)
+			smrt_reading_refuse(reading, "has several values, but one is wanted: choose with the option \"predictions\", or return a row");
+		return smrt_reading_from_json(reading, column, part, is_null);
+	}
+	return smrt_reading_from_text(reading, column, smrt_json_text(value), is_null);
+}
+
+JsonbValue *
+smrt_reading_only_part(JsonbContainer *container)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue *part = palloc(sizeof(JsonbValue));
+
+	if (JsonContainerSize(container) != 1)
+		return NULL;
+	iterator = JsonbIteratorInit(container);
+	(void) JsonbIteratorNext(&iterator, part, false);
+	while ((token = JsonbIteratorNext(&iterator, part, true)) != WJB_DONE)
+		if (token == WJB_VALUE || token == WJB_ELEM)
+			return part;
+	return NULL;
+}
+
+Datum
+smrt_reading_from_field(const SmrtReading *reading, SmrtResultColumn *column,
+					   SmrtSpan field, bool *is_null)
+{
+	char	   *text = csv_text(field);
+
+	/* XGBoost writes a list within a line as JSON. */
+	if (column->kind == SMRT_RESULT_ARRAY && text != NULL && text[0] == '[')
+		return smrt_reading_from_json(reading, column,
+									 smrt_reading_parse(reading, smrt_span(text)),
+									 is_null);
+	return smrt_reading_from_text(reading, column, text, is_null);
+}
+
+Datum
+smrt_reading_from_record(const SmrtReading *reading, SmrtResultColumn *column,
+						SmrtSpan record, bool *is_null)
+{
+	StringInfoData literal;
+	bool		more = true;
+	SmrtSpan	field = smrt_csv_field(&record, &more);
+	char	   *text = csv_text(field);
+
+	if (!more && text != NULL && text[0] == '[')
+		return smrt_reading_from_field(reading, column, field, is_null);
+	initStringInfo(&literal);
+	for (;;)
+	{
+		appendStringInfoChar(&literal, literal.len ? ',' : '{');
+		if (text == NULL)
+			appendStringInfoString(&literal, "NULL");
+		else
+			appendStringInfoString(&literal, array_element(text));
+		if (!more)
+			break;
+		text = csv_text(smrt_csv_field(&record, &more));
+	}
+	appendStringInfoChar(&literal, '}');
+	return smrt_reading_from_text(reading, column, literal.data, is_null);
+}
+
+/* NULL for an empty field without quotes. */
+static char *
+csv_text(SmrtSpan field)
+{
+	char	   *text;
+
+	if (field.len == 0)
+		return NULL;
+	text = palloc(field.len + 1);
+	text[smrt_csv_value(field, text)] = '\0';
+	return text;
+}
+
+/* A JSON array, nested ones too, as PostgreSQL's array literal. */
+static void
+append_array(StringInfo literal, JsonbContainer *container)
+{
+	int			n = JsonContainerSize(container);
+
+	appendStringInfoChar(literal, '{');
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(container, i);
+
+		if (i > 0)
+			appendStringInfoChar(literal, ',');
+		if (element->type == jbvNull)
+			appendStringInfoString(literal, "NULL");
+		else if (element->type != jbvBinary)
+			appendStringInfoString(literal, array_element(smrt_json_scalar(element)));
+		else if (JsonContainerIsArray(element->val.binary.data))
+			append_array(literal, element->val.binary.data);
+		else
+			appendStringInfoString(literal,
+								   array_element(JsonbToCString(NULL, element->val.binary.data,
+																	  element->val.binary.len)));
+	}
+	appendStringInfoChar(literal, '}');
+}
+
+static char *
+array_element(const char *text)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	appendStringInfoChar(&quoted, '"');
+	for (; *text; text++)
+	{
+		if (*text == '"' || *text == '\\')
+			appendStringInfoChar(&quoted, '\\');
+		appendStringInfoChar(&quoted, *text);
+	}
+	appendStringInfoChar(&quoted, '"');
+	return quoted.data;
+}
+
+Datum
+smrt_reading_from_text(const SmrtReading *reading, SmrtResultColumn *column,
+					  char *text, bool *is_null)
+{
+	Datum		value;
+
+	*is_null = text == NULL;
+	if (text != NULL && column->number)
+	{
+		if (!is_number(text))
+			smrt_reading_refuse(reading, psprintf("is not of type %s",
+										   format_type_be(column->type)));
+		if (column->whole_number)
+			text = whole_number(reading, text);
+	}
+	*reading->in_user_code = column->has_user_code;
+	value = InputFunctionCall(&column->input, text, column->ioparam,
+							  column->typmod);
+	*reading->in_user_code = false;
+	smrt_reading_check_domain(reading, column->domain, value, *is_null, column);
+	return value;
+}
+
+/* What the input functions of numbers take, but for the range. */
+static bool
+is_number(const char *text)
+{
+	static const char *const words[] = {"nan", "inf", "infinity"};
+	const char *c = text + (*text == '-' || *text == '+');
+	int			digits = 0;
+
+	for (int i = 0; i < lengthof(words); i++)
+		if (pg_strcasecmp(c, words[i]) == 0)
+			return true;
+	for (; (*c >= '0' && *c <= '9') || *c == '.'; c++)
+		digits += *c != '.';
+	if (digits > 0 && (*c == 'e' || *c == 'E'))
+	{
+		c++;
+		c += *c == '-' || *c == '+';
+		if (*c < '0' || *c > '9')
+			return false;
+		while (*c >= '0' && *c <= '9')
+			c++;
+	}
+	return digits > 0 && *c == '\0';
+}
+
+/* "1.0" is what many models call 1. */
+static char *
+whole_number(const SmrtReading *reading, char *text)
+{
+	Datum		number;
+	Datum		whole;
+
+	if (text[strspn(text, "+-0123456789")] == '\0')
+		return text;
+	number = DirectFunctionCall3(numeric_in, CStringGetDatum(text),
+								 ObjectIdGetDatum(InvalidOid),
+								 Int32GetDatum(-1));
+	whole = DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0));
+	if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number, whole)))
+		smrt_reading_refuse(reading, "is not a whole number");
+	return DatumGetCString(DirectFunctionCall1(numeric_out, whole));
+}
+
+/* A domain may forbid null, so it is asked for that too. */
+void
+smrt_reading_check_domain(const SmrtReading *reading, Oid domain, Datum value,
+						 bool is_null, SmrtResultColumn *column)
+{
+	if (!OidIsValid(domain))
+		return;
+	*reading->in_user_code = true;
+	domain_check(value, is_null, domain, column ? &column->domain_memory : NULL,
+				 column ? column->input.fn_mcxt : NULL);
+	*reading->in_user_code = false;
+}
+
+JsonbValue *
+smrt_reading_parse(const SmrtReading *reading, SmrtSpan text)
+{
+	JsonbValue *value = palloc(sizeof(JsonbValue));
+
+	if (smrt_json_problem(text, GetDatabaseEncoding()) != NULL)
+		smrt_reading_refuse(reading, "is not JSON");
+	*value = smrt_json_root(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+															   CStringGetDatum(pnstrdup(text.data, text.len)))));
+	return value;
+}
+
+void
+smrt_reading_refuse(const SmrtReading *reading, const char *why)
+{
+	ereport(ERROR,
+			(errcode(SMRT_ERRCODE_BAD_REPLY),
+			 errmsg("model %s: the prediction for row %d of the request %s",
+					reading->model->name, reading->outcome->row + 1, why),
+			 errdetail("The prediction is: %s",
+					   smrt_report_text(smrt_piece_text(&reading->outcome->piece),
+										SHOWN_BYTES))));
+}
