@@ -4,15 +4,16 @@
 #include "postgres.h"
 
 #include "model/binding.h"
-#include "pg/report.h"
 
 typedef struct BindingRow
 {
 	const char *name;
-	size_t		field;			/* in SmrtResponse */
+	bool		is_error;
+	size_t		field;			/* else, in SmrtResponse */
 } BindingRow;
 
-#define RESPONSE(member) {"$response." #member, offsetof(SmrtResponse, member)}
+#define RESPONSE(member) \
+	{"$response." #member, false, offsetof(SmrtResponse, member)}
 
 static const BindingRow rows[] = {
 	[SMRT_BOUND_NOT] = {""},
@@ -22,6 +23,8 @@ static const BindingRow rows[] = {
 	[SMRT_BOUND_NEW_SESSION_ID] = RESPONSE(new_session_id),
 	[SMRT_BOUND_CLOSED_SESSION_ID] = RESPONSE(closed_session_id),
 	[SMRT_BOUND_REQUEST_ID] = RESPONSE(request_id),
+	[SMRT_BOUND_SQLSTATE] = {"$error.sqlstate", true},
+	[SMRT_BOUND_MESSAGE] = {"$error.message", true},
 };
 
 StaticAssertDecl(lengthof(rows) == SMRT_BOUND_COUNT,
@@ -42,13 +45,24 @@ smrt_binding_name(SmrtBinding binding)
 	return rows[binding].name;
 }
 
-char *
-smrt_binding_value(SmrtBinding binding, const SmrtResponse *response)
+bool
+smrt_binding_is_error(SmrtBinding binding)
 {
+	return rows[binding].is_error;
+}
+
+char *
+smrt_binding_value(SmrtBinding binding, const SmrtResponse *response,
+				   const SmrtReportWords *error)
+{
+	const BindingRow *row = &rows[binding];
 	SmrtSpan	value;
 
-	if (response == NULL)
+	if (row->is_error && error == NULL)
 		return NULL;
-	value = *(const SmrtSpan *) ((const char *) response + rows[binding].field);
+	if (row->is_error)
+		return pstrdup(binding == SMRT_BOUND_SQLSTATE ?
+					   unpack_sql_state(error->sqlstate) : error->message);
+	value = *(const SmrtSpan *) ((const char *) response + row->field);
 	return smrt_span_absent(value) ? NULL : smrt_report_text(value, value.len);
 }

@@ -49,13 +49,6 @@ static const char *const format_words[] = {
 	[SMRT_FORMAT_COUNT] = NULL,
 };
 
-static const char *const on_error_words[] = {
-	[SMRT_ON_ERROR_ERROR] = "error",
-	[SMRT_ON_ERROR_NULL] = "null",
-	[SMRT_ON_ERROR_WARNING] = "warning",
-	[SMRT_ON_ERROR_COUNT] = NULL,
-};
-
 static const char *const nulls_words[] = {
 	[SMRT_NULLS_DEFAULT] = "default",
 	[SMRT_NULLS_NAN] = "nan",
@@ -75,7 +68,7 @@ static const OptionRow rows[] = {
 	{"columns", KIND_BINDINGS},
 	{"constant", KIND_OBJECT, FIELD(constant)},
 	{"nulls", KIND_WORD, FIELD(nulls), 0, 0, 0, nulls_words},
-	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, on_error_words},
+	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, smrt_on_error_words},
 	{"deterministic", KIND_BOOLEAN, FIELD(deterministic)},
 	{"max_rows", KIND_NUMBER, FIELD(max_rows), 1, SMRT_MAX_MAX_ROWS, 0},
 	{"max_bytes", KIND_NUMBER, FIELD(max_bytes), 1, 100 * 1024 * 1024, GUC_UNIT_BYTE},

@@ -394,7 +394,7 @@ worth_halving(const SmrtEngine *engine, const Batch *batch)
 
 	if (fault->kind == SMRT_FAULT_TOO_LARGE || smrt_fault_is_slow_model(fault))
 		return true;
-	if (engine->model->on_error == SMRT_ON_ERROR_ERROR)
+	if (smrt_model_on_error(engine->model) == SMRT_ON_ERROR_ERROR)
 		return false;
 	/* The container, not the service, found fault with what it got. */
 	return fault->kind == SMRT_FAULT_MODEL ||

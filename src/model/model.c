@@ -7,6 +7,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "model/binding.h"
 #include "model/definition.h"
 #include "model/model.h"
 #include "utils/builtins.h"
@@ -46,7 +47,7 @@ static void read_result(Form_pg_proc proc, SmrtModel *model);
 static void read_column(SmrtResultColumn *column, Oid type, int32 typmod,
 						const char *name);
 static bool may_run_user_code(Oid type);
-static void count_predicted(SmrtModel *model);
+static void divide_columns(SmrtModel *model);
 
 SmrtModel *
 smrt_model_read(Oid function)
@@ -87,7 +88,7 @@ smrt_model_read(Oid function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"constant\" is not valid: only the formats instances and inputs have room for it")));
-	count_predicted(model);
+	divide_columns(model);
 	ReleaseSysCache(tuple);
 	return model;
 }
@@ -114,6 +115,7 @@ smrt_model_undeclared(const char *endpoint, int max_rows, int n_arguments,
 static void
 set_defaults(SmrtModel *model)
 {
+	model->on_error = SMRT_ON_ERROR_COUNT;
 	model->deterministic = true;
 	model->max_rows = DEFAULT_MAX_ROWS;
 	model->max_bytes = DEFAULT_MAX_BYTES;
@@ -130,6 +132,16 @@ const char *
 smrt_model_accept(const SmrtModel *model)
 {
 	return formats[model->format].accept;
+}
+
+SmrtOnError
+smrt_model_on_error(const SmrtModel *model)
+{
+	SmrtOnError on_error = model->on_error < SMRT_ON_ERROR_COUNT ?
+		model->on_error : smrt_on_error_setting();
+
+	return on_error == SMRT_ON_ERROR_ERROR && model->errors_are_data ?
+		SMRT_ON_ERROR_NULL : on_error;
 }
 
 bool
@@ -310,16 +322,33 @@ may_run_user_code(Oid type)
  * if the function returned nothing else.
  */
 static void
-count_predicted(SmrtModel *model)
+divide_columns(SmrtModel *model)
 {
 	SmrtResultColumn *last = NULL;
 
 	for (int i = 0; i < model->n_columns; i++)
-		if (model->columns[i].binding == SMRT_BOUND_NOT)
+	{
+		SmrtResultColumn *column = &model->columns[i];
+
+		if (column->binding == SMRT_BOUND_NOT)
 		{
-			last = &model->columns[i];
+			last = column;
 			model->n_predicted++;
 		}
+		if (!smrt_binding_is_error(column->binding))
+			continue;
+		model->errors_are_data = true;
+		/* What tells of errors must not fail itself. */
+		if (column->type != TEXTOID)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"columns\" is not valid: column \"%s\" must be of type text",
+							column->name)));
+	}
+	if (model->errors_are_data && model->on_error == SMRT_ON_ERROR_ERROR)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"on_error\" is not valid: errors go into a column")));
 	if (last == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -7,6 +7,7 @@
 #include "access/tupdesc.h"
 #include "call/operation.h"
 #include "fmgr.h"
+#include "pg/onerror.h"
 #include "pg/settings.h"
 
 #define SMRT_MAX_MAX_ROWS 1000000
@@ -22,15 +23,6 @@ typedef enum SmrtRowFormat
 	SMRT_FORMAT_SINGLE,			/* one row is the whole body */
 	SMRT_FORMAT_COUNT
 } SmrtRowFormat;
-
-/* What becomes of a row whose prediction failed. */
-typedef enum SmrtOnError
-{
-	SMRT_ON_ERROR_ERROR,
-	SMRT_ON_ERROR_NULL,
-	SMRT_ON_ERROR_WARNING,		/* NULL, and a warning */
-	SMRT_ON_ERROR_COUNT
-} SmrtOnError;
 
 /* What a NULL argument is in a request. */
 typedef enum SmrtNulls
@@ -71,6 +63,8 @@ typedef enum SmrtBinding
 	SMRT_BOUND_NEW_SESSION_ID,
 	SMRT_BOUND_CLOSED_SESSION_ID,
 	SMRT_BOUND_REQUEST_ID,
+	SMRT_BOUND_SQLSTATE,
+	SMRT_BOUND_MESSAGE,
 	SMRT_BOUND_COUNT
 } SmrtBinding;
 
@@ -104,7 +98,8 @@ typedef struct SmrtModel
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
 	const char *constant;		/* members of a JSON object, without braces */
 	SmrtNulls	nulls;
-	SmrtOnError on_error;
+	SmrtOnError on_error;		/* COUNT: as the setting says */
+	bool		errors_are_data;	/* a column is bound to them */
 	bool		deterministic;
 	bool		strict;
 	Oid			definer;		/* SECURITY DEFINER: whose keys sign, else
@@ -145,6 +140,12 @@ extern SmrtModel *smrt_model_undeclared(const char *endpoint, int max_rows,
 /* The media types that a model sends and asks for unless it says otherwise. */
 extern const char *smrt_model_content_type(const SmrtModel *model);
 extern const char *smrt_model_accept(const SmrtModel *model);
+
+/*
+ * What is to be done now about a prediction that failed; where errors are data, at
+ * least the NULL that has them beside it.
+ */
+extern SmrtOnError smrt_model_on_error(const SmrtModel *model);
 
 /* Whether rows are JSON values and not lines of CSV. */
 extern bool smrt_model_rows_are_json(const SmrtModel *model);

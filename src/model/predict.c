@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "aws/blame.h"
 #include "model/predict.h"
 #include "model/result.h"
 #include "model/row.h"
@@ -27,10 +28,10 @@ static void read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
 static void say_place(void *place);
 static void read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 						SmrtResult *result);
-static void fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
-						SmrtResult *result);
-static void report(const SmrtModel *model, const SmrtOutcome *outcome,
-				   int level);
+static void fail(const SmrtModel *model, const SmrtOutcome *outcome,
+				 SmrtResult *result);
+static bool may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome);
+static void report(int level, const SmrtReportWords *words);
 
 Datum
 smrt_predict_row(const SmrtModel *model, const Datum *values,
@@ -90,8 +91,8 @@ predict(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
 	if (outcome->skipped)
 		*result = (SmrtResult) {.is_null = true};
 	else if (outcome->fault != NULL || outcome->problem != NULL)
-		fail_softly(model, outcome, result);
-	else if (model->on_error == SMRT_ON_ERROR_ERROR)
+		fail(model, outcome, result);
+	else if (smrt_model_on_error(model) == SMRT_ON_ERROR_ERROR)
 		read_piece(model, outcome, &in_user_code, result);
 	else
 		read_softly(model, outcome, result);
@@ -140,45 +141,70 @@ read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 	PG_CATCH();
 	{
 		ErrorData  *error;
+		SmrtReportWords words = {0};
 
 		MemoryContextSwitchTo(context);
 		if (in_user_code || !smrt_report_is_of_data(geterrcode()))
 			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();
-		if (model->on_error == SMRT_ON_ERROR_WARNING)
+		if (smrt_model_on_error(model) == SMRT_ON_ERROR_WARNING)
 			ereport(WARNING,
 					(errcode(error->sqlerrcode),
 					 errmsg_internal("%s", error->message),
 					 error->detail ? errdetail_internal("%s", error->detail) : 0,
 					 error->context ? errcontext_msg("%s", error->context) : 0));
-		smrt_result_of_failure(model, result);
+		words.sqlstate = error->sqlerrcode;
+		words.message = error->message;
+		smrt_result_of_failure(model, outcome, &words, result);
 	}
 	PG_END_TRY();
 }
 
 static void
-fail_softly(const SmrtModel *model, const SmrtOutcome *outcome,
-			SmrtResult *result)
+fail(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
 {
-	if (model->on_error == SMRT_ON_ERROR_ERROR)
-		report(model, outcome, ERROR);
-	if (model->on_error == SMRT_ON_ERROR_WARNING)
-		report(model, outcome, WARNING);
-	smrt_result_of_failure(model, result);
-}
-
-static void
-report(const SmrtModel *model, const SmrtOutcome *outcome, int level)
-{
+	SmrtOnError on_error = smrt_model_on_error(model);
 	SmrtReportWords words;
 
 	smrt_predict_words(model, outcome, &words);
+	if (on_error == SMRT_ON_ERROR_ERROR ||
+		(on_error == SMRT_ON_ERROR_NULL && !may_be_silent(model, outcome)))
+		report(ERROR, &words);
+	else if (on_error == SMRT_ON_ERROR_WARNING)
+		report(WARNING, &words);
+	smrt_result_of_failure(model, outcome, &words, result);
+}
+
+/*
+ * What fails all rows alike is never NULL without a word: that would be a table
+ * full of nothing for a key that has expired.  An endpoint that is only busy, or
+ * a connection that was lost, fails some rows and not others.
+ */
+static bool
+may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome)
+{
+	if (model->errors_are_data || outcome->fault == NULL)
+		return true;
+	switch (outcome->fault->kind)
+	{
+		case SMRT_FAULT_THROTTLED:
+		case SMRT_FAULT_NOT_READY:
+		case SMRT_FAULT_CUT_OFF:
+			return true;
+		default:
+			return smrt_blame(outcome->fault) != SMRT_BLAME_ENDPOINT;
+	}
+}
+
+static void
+report(int level, const SmrtReportWords *words)
+{
 	ereport(level,
-			(errcode(words.sqlstate),
-			 errmsg_internal("%s", words.message),
-			 errdetail_internal("%s", words.detail),
-			 words.hint ? errhint("%s", words.hint) : 0));
+			(errcode(words->sqlstate),
+			 errmsg_internal("%s", words->message),
+			 errdetail_internal("%s", words->detail),
+			 words->hint ? errhint("%s", words->hint) : 0));
 }
 
 void

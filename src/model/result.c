@@ -21,7 +21,8 @@ typedef struct Row
 	bool	   *nulls;
 } Row;
 
-static void make_row(Row *row, const SmrtModel *model);
+static void make_row(Row *row, const SmrtModel *model,
+					 const SmrtOutcome *outcome, volatile bool *in_user_code);
 static Datum read_raw(const SmrtPiece *piece);
 static void read_one(Row *row, SmrtResult *result);
 static void read_set(Row *row, SmrtResult *result);
@@ -32,7 +33,7 @@ static void whole_from_json(Row *row, JsonbValue *value);
 static void parts_from_json(Row *row, JsonbContainer *container);
 static void read_csv(Row *row, SmrtSpan record);
 static void read_text(Row *row, SmrtResultColumn *column, char *text);
-static void fill_bound(Row *row);
+static void fill_bound(Row *row, const SmrtReportWords *error);
 static void add_row(Row *row, SmrtResult *result);
 static HeapTuple as_tuple(Row *row);
 
@@ -42,8 +43,7 @@ smrt_result_read(const SmrtModel *model, const SmrtOutcome *outcome,
 {
 	Row			row;
 
-	make_row(&row, model);
-	row.reading = (SmrtReading) {model, outcome, in_user_code};
+	make_row(&row, model, outcome, in_user_code);
 	memset(result, 0, sizeof(*result));
 	if (model->result == SMRT_RESULT_RAW)
 		result->datum = read_raw(&outcome->piece);
@@ -54,23 +54,30 @@ smrt_result_read(const SmrtModel *model, const SmrtOutcome *outcome,
 }
 
 void
-smrt_result_of_failure(const SmrtModel *model, SmrtResult *result)
+smrt_result_of_failure(const SmrtModel *model, const SmrtOutcome *outcome,
+					   const SmrtReportWords *error, SmrtResult *result)
 {
+	volatile bool in_user_code;
 	Row			row;
 
 	memset(result, 0, sizeof(*result));
-	result->is_null = true;
-	if (!model->is_set)
+	result->is_null = !model->errors_are_data;
+	if (!model->errors_are_data && !model->is_set)
 		return;
-	make_row(&row, model);
-	result->rows = list_make1(heap_form_tuple(model->tupdesc, row.values,
-											  row.nulls));
+	make_row(&row, model, outcome, &in_user_code);
+	fill_bound(&row, error);
+	if (model->is_set)
+		result->rows = list_make1(as_tuple(&row));
+	else
+		result->datum = HeapTupleGetDatum(as_tuple(&row));
 }
 
 /* All of it NULL. */
 static void
-make_row(Row *row, const SmrtModel *model)
+make_row(Row *row, const SmrtModel *model, const SmrtOutcome *outcome,
+		 volatile bool *in_user_code)
 {
+	row->reading = (SmrtReading) {model, outcome, in_user_code};
 	row->values = palloc0(model->n_columns * sizeof(Datum));
 	row->nulls = palloc(model->n_columns * sizeof(bool));
 	memset(row->nulls, true, model->n_columns * sizeof(bool));
@@ -114,7 +121,7 @@ read_one(Row *row, SmrtResult *result)
 	}
 	if (model->result == SMRT_RESULT_COMPOSITE)
 	{
-		fill_bound(row);
+		fill_bound(row, NULL);
 		result->datum = HeapTupleGetDatum(as_tuple(row));
 		return;
 	}
@@ -290,21 +297,29 @@ read_text(Row *row, SmrtResultColumn *column, char *text)
 }
 
 static void
-fill_bound(Row *row)
+fill_bound(Row *row, const SmrtReportWords *error)
 {
 	const SmrtModel *model = row->reading.model;
-	const SmrtResponse *response = row->reading.outcome->response;
+	const SmrtOutcome *outcome = row->reading.outcome;
+	SmrtResponse response = {{0}};
+
+	/* Of a response that was a fault there is its request id. */
+	if (outcome->response != NULL)
+		response = *outcome->response;
+	else
+		response.request_id = outcome->fault->request_id;
 
 	for (int i = 0; i < model->n_columns; i++)
 		if (model->columns[i].binding != SMRT_BOUND_NOT)
 			read_text(row, &model->columns[i],
-					  smrt_binding_value(model->columns[i].binding, response));
+					  smrt_binding_value(model->columns[i].binding, &response,
+										 error));
 }
 
 static void
 add_row(Row *row, SmrtResult *result)
 {
-	fill_bound(row);
+	fill_bound(row, NULL);
 	result->rows = lappend(result->rows, as_tuple(row));
 }
 

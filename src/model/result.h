@@ -27,7 +27,14 @@ typedef struct SmrtResult
 extern void smrt_result_read(const SmrtModel *model, const SmrtOutcome *outcome,
 							 volatile bool *in_user_code, SmrtResult *result);
 
-/* NULL; of a function that gives sets, one row of them. */
-extern void smrt_result_of_failure(const SmrtModel *model, SmrtResult *result);
+/*
+ * What stands for the prediction of an outcome that has none that is fit: NULL,
+ * or, where errors are data or the function gives sets, a row of NULLs with what
+ * is bound.
+ */
+extern void smrt_result_of_failure(const SmrtModel *model,
+								   const SmrtOutcome *outcome,
+								   const SmrtReportWords *error,
+								   SmrtResult *result);
 
 #endif							/* SMRT_MODEL_RESULT_H */

@@ -304,6 +304,7 @@ read_row(Step *step)
 
 	/* What does not fit is to be raised here, and to be caught by run(). */
 	model.on_error = SMRT_ON_ERROR_ERROR;
+	model.errors_are_data = false;
 	step->prediction->value = smrt_predict_datum(&model, &step->row->outcome,
 												 &step->prediction->is_null);
 	MemoryContextSwitchTo(before);

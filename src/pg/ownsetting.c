@@ -22,6 +22,7 @@
 #include "aws/digest.h"
 #include "miscadmin.h"
 #include "pg/compat.h"
+#include "pg/onerror.h"
 #include "pg/ownsetting.h"
 #include "pg/settings.h"
 
@@ -36,6 +37,7 @@ typedef struct OwnRow
 	GucStringCheckHook check;
 	GucShowHook show;
 	const char *description;
+	const char *const *words;	/* ended by NULL; NULL: any text will do */
 } OwnRow;
 
 static bool check_access_key_id(char **value, void **extra, GucSource source);
@@ -43,10 +45,12 @@ static bool check_secret_access_key(char **value, void **extra,
 									GucSource source);
 static bool check_session_token(char **value, void **extra, GucSource source);
 static bool check_default_server(char **value, void **extra, GucSource source);
+static bool check_on_error(char **value, void **extra, GucSource source);
 static const char *show_access_key_id(void);
 static const char *show_secret_access_key(void);
 static const char *show_session_token(void);
 static const char *show_default_server(void);
+static const char *show_on_error(void);
 
 static const OwnRow rows[] = {
 	/* IAM: AccessKeyId has 16 to 128 characters. */
@@ -63,6 +67,10 @@ static const OwnRow rows[] = {
 	[SMRT_OWN_DEFAULT_SERVER] = {"default_server", false, NAMEDATALEN - 1,
 		check_default_server, show_default_server,
 	"Foreign server that is used where none is named."},
+	[SMRT_OWN_ON_ERROR] = {"on_error", false, 0,
+		check_on_error, show_on_error,
+		"What becomes of a failed prediction where the model does not say it.",
+	smrt_on_error_words},
 };
 
 StaticAssertDecl(lengthof(rows) == SMRT_OWN_COUNT, "every setting needs a row");
@@ -80,6 +88,7 @@ static Oid	placeholder_setter; /* while defining */
 static bool check(SmrtOwnSetting setting, char **value, GucSource source);
 static bool check_secret(const OwnRow *row, const char *value,
 						 GucSource source);
+static bool check_word(const OwnRow *row, const char *value);
 static Oid	setter(GucSource source);
 static bool remember_configured(SmrtOwnSetting setting, const char *value);
 static bool add_owner(char **value, Oid owner);
@@ -139,6 +148,8 @@ check(SmrtOwnSetting setting, char **value, GucSource source)
 	}
 	if (rows[setting].secret && !check_secret(&rows[setting], *value, source))
 		return false;
+	if (rows[setting].words != NULL && !check_word(&rows[setting], *value))
+		return false;
 	/* A starting worker resets settings, but not what it was configured with. */
 	if (source <= PGC_S_ARGV &&
 		!(InitializingParallelWorker && source == PGC_S_DEFAULT) &&
@@ -183,6 +194,25 @@ check_secret(const OwnRow *row, const char *value, GucSource source)
 		return false;
 	}
 	return true;
+}
+
+/* Nothing is a word too: the first one. */
+static bool
+check_word(const OwnRow *row, const char *value)
+{
+	char		all[64] = "";
+
+	if (value[0] == '\0')
+		return true;
+	for (int i = 0; row->words[i] != NULL; i++)
+	{
+		if (strcmp(row->words[i], value) == 0)
+			return true;
+		strlcat(all, i > 0 ? ", " : "", sizeof(all));
+		strlcat(all, row->words[i], sizeof(all));
+	}
+	GUC_check_errdetail("It must be one of %s.", all);
+	return false;
 }
 
 /*
@@ -295,6 +325,12 @@ check_default_server(char **value, void **extra, GucSource source)
 	return check(SMRT_OWN_DEFAULT_SERVER, value, source);
 }
 
+static bool
+check_on_error(char **value, void **extra, GucSource source)
+{
+	return check(SMRT_OWN_ON_ERROR, value, source);
+}
+
 /* Whether there is a secret is no secret. */
 static const char *
 show(SmrtOwnSetting setting)
@@ -327,4 +363,12 @@ static const char *
 show_default_server(void)
 {
 	return show(SMRT_OWN_DEFAULT_SERVER);
+}
+
+static const char *
+show_on_error(void)
+{
+	const char *value = show(SMRT_OWN_ON_ERROR);
+
+	return value[0] ? value : smrt_on_error_words[SMRT_ON_ERROR_ERROR];
 }

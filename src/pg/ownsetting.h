@@ -1,6 +1,6 @@
 /*
- * Settings that count only for the role that set them: keys, and the default
- * server.
+ * Settings that count only for the role that set them: keys, the default server,
+ * and what becomes of failures.
  *
  * Any role may set them in its session.  While the effective user is another
  * one (SECURITY DEFINER, REFRESH, a role that was switched to), what the
@@ -16,6 +16,7 @@ typedef enum SmrtOwnSetting
 	SMRT_OWN_SECRET_ACCESS_KEY,
 	SMRT_OWN_SESSION_TOKEN,
 	SMRT_OWN_DEFAULT_SERVER,
+	SMRT_OWN_ON_ERROR,
 	SMRT_OWN_COUNT
 } SmrtOwnSetting;
 

@@ -211,11 +211,28 @@ fails_with($node, "CREATE FUNCTION hopeless" . $echo->('too-much') . "; SELECT h
 cmp_ok($emulator->request_count('too-much'), '<=', 15, 'after at most as many requests as the rows make pairs');
 
 # What on_error covers, and what it does not.
-for my $failure ('access-denied', 'throttling', 'status-500')
+my $on_error = sub { model('(x int) RETURNS int', "\"endpoint\": \"$_[0]\", \"on_error\": \"$_[1]\", \"max_attempts\": 1")
+	  . "SELECT count(*), count(m(i)) FROM generate_series(1, 3) i; DROP FUNCTION m(int)" };
+for my $failure ('throttling', 'model-not-ready', 'status-500', 'internal-dependency', 'drop', 'too-large', 'model-error', 'model-timeout')
 {
-	is($node->safe_psql('postgres', model('(x int) RETURNS int', "\"endpoint\": \"$failure\", \"on_error\": \"null\", \"max_attempts\": 1")
-			. 'SELECT count(*), count(m(i)) FROM generate_series(1, 3) i; DROP FUNCTION m(int)'),
-		'3|0', "$failure is NULL if on_error says so");
+	is($node->safe_psql('postgres', $on_error->($failure, 'null')), '3|0', "$failure is NULL if on_error says so");
+}
+# What would fail all rows alike.
+for ([ 'access-denied', '28000' ], [ 'expired-token', '28000' ], [ 'no-such-endpoint', '22023' ], [ 'redirect-302', '38S01' ])
+{
+	my ($failure, $sqlstate) = @$_;
+	fails_with($node, $on_error->($failure, 'null'), $sqlstate, qr/endpoint "$failure"/, "$failure is never a NULL without a word");
+	my ($status, $stdout, $stderr) = $node->psql('postgres', $on_error->($failure, 'warning'));
+	is($stdout, '3|0', '... but with a warning');
+	is(scalar(() = $stderr =~ /^.*WARNING:/mg), 3, '... for each row');
+}
+{
+	my $closed = $emulator->control('listener', { kind => 'closed' })->{port};
+	$node->safe_psql('postgres', "CREATE SERVER nobody FOREIGN DATA WRAPPER sagemaker OPTIONS (endpoint_url 'http://127.0.0.1:$closed', region 'us-east-1');
+		CREATE USER MAPPING FOR PUBLIC SERVER nobody OPTIONS (access_key_id 'AKIDNOBODY', secret_access_key 'x')");
+	my $nobody = $on_error->('echo', 'null') =~ s/"max_attempts"/"server": "nobody", $&/r;
+	fails_with($node, $nobody, '58030', qr/could not connect/, 'nor is a connection that is refused');
+	is($node->safe_psql('postgres', $nobody =~ s/"null"/"warning"/r), '3|0', '... but with a warning');
 }
 fails_with($node, model('(x int) RETURNS int', '"endpoint": "echo", "on_error": "null", "server": "nonesuch"') . 'SELECT m(1)',
 	'42704', qr/"nonesuch" does not exist/, 'but not a server that is not there');

@@ -184,4 +184,77 @@ for (
 	fails_with($node, model('(x int) RETURNS SETOF int') . 'SELECT 1 WHERE 1 IN (m(1))', '0A000', qr/set/, 'no set where none can be');
 }
 
+#
+# Errors as data.
+#
+my $errors = '"columns": {"state": "$error.sqlstate", "error": "$error.message", "id": "$response.request_id"}, "max_attempts": 1';
+my $judged = '(x int, OUT score int, OUT state text, OUT error text, OUT id text)';
+# Whether the message is as expected, and all of the rest.
+my $columns = sub { "SELECT (m).score, (m).state, (m).error ~ '$_[0]', (m).id FROM (SELECT m(i) FROM generate_series(1, 2) i OFFSET 0) s" };
+gives($judged, $errors, [ map { $answer->($_, $csv) } "1\n2\n", "1\n", "2\n" ], $columns->(''), "1|||r-1\n2|||r-1", 'no error is null');
+gives($judged, $errors, [ map { $answer->($_, $csv) } "1\nx\n", "1\n", "x\n" ],
+	$columns->('^model public.m: the prediction for row \\d of the request is not of type integer$'), "1|||r-1\n|38S01|t|r-1", 'a prediction that does not fit its type');
+gives($judged, $errors, [ map { $answer->($_, $csv) } "1\n99999999999\n", "1\n", "99999999999\n" ], $columns->('is out of range for type integer$'),
+	"1|||r-1\n|22003|t|r-1", 'nor its range');
+for ([ 'throttling', '53000', 'the service throttled' ], [ 'access-denied', '28000', 'access denied: User' ],
+	[ 'model-error', '38000', 'the model failed with status' ], [ 'too-large', '54000', 'the request.s body is too large' ])
+{
+	my ($use, $sqlstate, $message) = @$_;
+	for my $batch ('on', 'off')
+	{
+		$emulator->reset;
+		$emulator->script('m', [], { use => $use, headers => { 'x-amzn-RequestId' => 'r-2' } });
+		is($node->safe_psql('postgres', model($judged, $errors) . "SET sagemaker_rt.batch = $batch; " . $columns->("^endpoint .m.: $message")),
+			"|$sqlstate|t|r-2\n|$sqlstate|t|r-2", "$use is data, batch $batch");
+	}
+}
+$emulator->script('m', [ { body => "1\n2\n3\n", content_type => $csv } ], $answer->("7\n", $csv));
+is($node->safe_psql('postgres', model($judged, $errors) . $columns->('')), "7|||r-1\n7|||r-1", 'a request whose answer does not fit is halved');
+$emulator->script('m', [], { body => "1\n2\n3\n", content_type => $csv, headers => { 'x-amzn-RequestId' => 'r-3' } });
+is($node->safe_psql('postgres', model($judged, $errors) . $columns->('1 rows were sent, 3 predictions came back$')), "|38S01|t|r-3\n|38S01|t|r-3", 'until the row is alone');
+$emulator->script('m', [], { use => 'model-error' });
+is($node->safe_psql('postgres', model('(x int) RETURNS TABLE (n int, state text)', '"columns": {"state": "$error.sqlstate"}')
+		. 'SELECT i, n, state FROM generate_series(1, 2) i, m(i)'),
+	"1||38000\n2||38000", 'in a set it is a row');
+is($node->safe_psql('postgres', model('(x int, OUT n int, OUT state text)', '"columns": {"state": "$error.sqlstate"}, "nulls": "skip"')
+		. 'SELECT m(NULL::int) IS NULL'), 't', 'what was not sent has no error');
+my $warned = [ $node->psql('postgres', model('(x int, OUT n int, OUT state text)', '"on_error": "warning", "columns": {"state": "$error.sqlstate"}')
+		. 'SELECT m(1)') ];
+is($warned->[1], '(,38000)', 'on_error warning beside it');
+like($warned->[2], qr/WARNING:  endpoint "m": the model failed/, 'warns as well');
+fails_with($node, model($judged, "$errors, \"on_error\": \"error\""), '22023', qr/option "on_error" is not valid: errors go into a column/, 'on_error error beside it is refused');
+fails_with($node, model('(x int, OUT n int, OUT state varchar)', '"columns": {"state": "$error.sqlstate"}'),
+	'22023', qr/column "state" must be of type text/, 'a column that may be too short for an error is refused');
+
+#
+# The setting.
+#
+$emulator->script('m', [], { use => 'model-error' });
+my $count = 'SELECT count(*), count(m(i)) FROM generate_series(1, 2) i';
+for my $batch ('on', 'off')
+{
+	my $with = sub { model('(x int) RETURNS int', $_[1]) . "SET sagemaker_rt.batch = $batch; SET sagemaker_rt.on_error = '$_[0]'; $count" };
+	fails_with($node, $with->('error'), '38000', qr/the model failed/, "on_error error, batch $batch");
+	is($node->safe_psql('postgres', $with->('null')), '2|0', 'null');
+	my ($status, $stdout, $stderr) = $node->psql('postgres', $with->('warning'));
+	is($stdout . scalar(() = $stderr =~ /WARNING/g), '2|02', 'warning');
+	fails_with($node, $with->('null', '"on_error": "error"'), '38000', qr/the model failed/, 'what the model says counts more');
+}
+is($node->safe_psql('postgres', "SET sagemaker_rt.on_error = 'null'; SELECT sagemaker_predict('m', 1) IS NULL"), 't', 'it counts where nothing is declared');
+fails_with($node, "SET sagemaker_rt.on_error = 'ignore'", '22023', qr/invalid value for parameter "sagemaker_rt.on_error"/, 'other words are refused');
+is($node->safe_psql('postgres', 'SHOW sagemaker_rt.on_error'), 'error', 'it is error at first');
+
+# A caller cannot make NULL of a failure in somebody else's function.
+$node->safe_psql('postgres', model('(x int) RETURNS int') . <<'SQL');
+CREATE ROLE caller;
+CREATE FUNCTION check_it() RETURNS text LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN RETURN coalesce(m(1)::text, 'unknown'); END $$;
+CREATE FUNCTION softly() RETURNS text LANGUAGE plpgsql SECURITY DEFINER SET sagemaker_rt.on_error = 'null' AS $$ BEGIN RETURN coalesce(m(1)::text, 'unknown'); END $$;
+SQL
+fails_with($node, "SET ROLE caller; SET sagemaker_rt.on_error = 'null'; SELECT check_it()", '38000', qr/the model failed/, 'a caller\'s setting does not count in a SECURITY DEFINER function');
+is($node->safe_psql('postgres', 'SET ROLE caller; SELECT softly()'), 'unknown', 'that of the function does');
+is($node->safe_psql('postgres', "SET ROLE caller; SET sagemaker_rt.on_error = 'null'; SELECT coalesce(m(1)::text, 'unknown')"), 'unknown', 'and that of the caller in his own query');
+$node->append_conf('postgresql.conf', "sagemaker_rt.on_error = 'null'");
+$node->reload;
+is($node->safe_psql('postgres', 'SET ROLE caller; SELECT check_it()'), 'unknown', 'the configuration counts for everybody');
+
 done_testing();
