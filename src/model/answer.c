@@ -7,10 +7,12 @@
 #include "mb/pg_wchar.h"
 #include "model/answer.h"
 #include "model/csv.h"
+#include "model/tensor.h"
 #include "pg/json.h"
 #include "pg/report.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
 
@@ -18,7 +20,9 @@ typedef enum Layout
 {
 	LAYOUT_CSV,
 	LAYOUT_JSON,
-	LAYOUT_LINES
+	LAYOUT_LINES,
+	LAYOUT_RECORDIO,
+	LAYOUT_NPY
 } Layout;
 
 typedef struct TypeRow
@@ -32,6 +36,8 @@ static const TypeRow types[] = {
 	{SMRT_LITERAL("application/json"), LAYOUT_JSON},
 	{SMRT_LITERAL("application/jsonlines"), LAYOUT_LINES},
 	{SMRT_LITERAL("application/x-ndjson"), LAYOUT_LINES},
+	{SMRT_LITERAL("application/x-recordio-protobuf"), LAYOUT_RECORDIO},
+	{SMRT_LITERAL("application/x-npy"), LAYOUT_NPY},
 };
 
 /* Where containers put the list, the likeliest first. */
@@ -40,11 +46,14 @@ static const char *const list_names[] = {"predictions", "outputs", "scores",
 
 static bool split(const SmrtModel *model, const SmrtResponse *response,
 				  int n_rows, SmrtAnswer *answer, SmrtError *error);
-static Layout layout_of(const SmrtModel *model, SmrtSpan content_type,
-						bool *is_known);
+static bool find_layout(SmrtSpan content_type, Layout *layout);
 static bool is_markup(SmrtSpan body);
 static bool split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 					  SmrtAnswer *answer, SmrtError *error);
+static int	take_records(SmrtSpan rest, int max, SmrtAnswer *answer);
+static bool name_fields(SmrtSpan names, int n_rows, SmrtAnswer *answer,
+						SmrtError *error);
+static void append_field(StringInfo json, SmrtSpan field);
 static bool split_one_line(SmrtSpan line, int n_rows, SmrtAnswer *answer);
 static bool split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 					   SmrtAnswer *answer, SmrtError *error);
@@ -92,13 +101,28 @@ static bool
 split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 	  SmrtAnswer *answer, SmrtError *error)
 {
-	bool		is_known;
-	Layout		layout = layout_of(model, response->content_type, &is_known);
+	Layout		layout;
+	bool		is_known = find_layout(response->content_type, &layout);
 	SmrtSpan	body = response->body;
+	const char *accept = model->members[SMRT_MEMBER_ACCEPT];
 	char	   *converted;
 
+	/* What says nothing is what was asked for, or at least as it is written. */
+	if (!is_known &&
+		!find_layout(smrt_span(accept ? accept : smrt_model_accept(model)),
+					 &layout))
+		layout = smrt_model_row_kind(model) == SMRT_ROW_JSON ? LAYOUT_JSON :
+			LAYOUT_CSV;
 	memset(answer, 0, sizeof(*answer));
 	answer->json = layout != LAYOUT_CSV;
+	if (layout == LAYOUT_RECORDIO || layout == LAYOUT_NPY)
+	{
+		converted = layout == LAYOUT_RECORDIO ?
+			smrt_tensor_from_recordio(body, error) :
+			smrt_tensor_from_npy(body, error);
+		return converted != NULL &&
+			split_json(model, smrt_span(converted), n_rows, answer, error);
+	}
 	if (!pg_verify_mbstr(PG_UTF8, body.data, body.len, true))
 		return smrt_error_set(error, "the answer is not UTF-8");
 	converted = pg_any_to_server(body.data, body.len, PG_UTF8);
@@ -112,30 +136,27 @@ split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 	{
 		case LAYOUT_CSV:
 			return split_csv(model, body, n_rows, answer, error);
-		case LAYOUT_JSON:
-			return split_json(model, body, n_rows, answer, error);
 		case LAYOUT_LINES:
 			return split_lines(body, n_rows, answer, error);
+		default:
+			return split_json(model, body, n_rows, answer, error);
 	}
-	return false;
 }
 
-/* By what came back; where that says nothing, by what was asked for. */
-static Layout
-layout_of(const SmrtModel *model, SmrtSpan content_type, bool *is_known)
+static bool
+find_layout(SmrtSpan content_type, Layout *layout)
 {
 	SmrtSpan	type = smrt_span_up_to(content_type, ';');
 
 	while (type.len > 0 && type.data[type.len - 1] == ' ')
 		type.len--;
-	*is_known = true;
 	for (int i = 0; i < lengthof(types); i++)
 		if (smrt_span_equal_nocase(types[i].content_type, type))
-			return types[i].layout;
-	*is_known = false;
-	if (!smrt_model_rows_are_json(model))
-		return LAYOUT_CSV;
-	return model->format == SMRT_FORMAT_JSONLINES ? LAYOUT_LINES : LAYOUT_JSON;
+		{
+			*layout = types[i].layout;
+			return true;
+		}
+	return false;
 }
 
 static bool
@@ -150,26 +171,92 @@ static bool
 split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 		  SmrtAnswer *answer, SmrtError *error)
 {
-	SmrtSpan	rest = body;
-	SmrtSpan	record;
-	int			n = 0;
+	SmrtSpan	names;
+	int			n;
 
-	answer->texts = palloc(n_rows * sizeof(SmrtSpan));
-	while (smrt_csv_record(&rest, &record))
-	{
-		if (n < n_rows)
-			answer->texts[n] = record;
-		n++;
-	}
+	if (model->answer_header && !smrt_csv_record(&body, &names))
+		return wrong_count(n_rows, 0, error);
+	n = take_records(body, n_rows, answer);
+	if (n == n_rows && model->answer_header)
+		return name_fields(names, n_rows, answer, error);
 	if (n == n_rows)
 		return true;
 	/* Older XGBoost images write all predictions on one line. */
-	if (n == 1 &&
+	if (n == 1 && !model->answer_header &&
 		(model->result == SMRT_RESULT_RAW ||
 		 (!model->is_set && model->whole != NULL && model->whole->kind == SMRT_RESULT_SCALAR)) &&
 		split_one_line(answer->texts[0], n_rows, answer))
 		return true;
 	return wrong_count(n_rows, n, error);
+}
+
+/* Gives how many there are; more than max are not kept. */
+static int
+take_records(SmrtSpan rest, int max, SmrtAnswer *answer)
+{
+	SmrtSpan	record;
+	int			n = 0;
+
+	answer->texts = palloc(max * sizeof(SmrtSpan));
+	while (smrt_csv_record(&rest, &record))
+	{
+		if (n < max)
+			answer->texts[n] = record;
+		n++;
+	}
+	return n;
+}
+
+/* Records become JSON objects, or values where there is one name. */
+static bool
+name_fields(SmrtSpan names, int n_rows, SmrtAnswer *answer, SmrtError *error)
+{
+	answer->json = true;
+	for (int i = 0; i < n_rows; i++)
+	{
+		StringInfoData object;
+		SmrtSpan	rest_of_names = names;
+		SmrtSpan	record = answer->texts[i];
+		bool		more_names = true;
+		bool		more = true;
+		bool		is_alone = true;
+
+		initStringInfo(&object);
+		while (more && more_names)
+		{
+			SmrtSpan	name = smrt_csv_field(&rest_of_names, &more_names);
+			SmrtSpan	field = smrt_csv_field(&record, &more);
+
+			is_alone = is_alone && !more_names;
+			if (!is_alone)
+			{
+				appendStringInfoChar(&object, object.len ? ',' : '{');
+				append_field(&object, name);
+				appendStringInfoChar(&object, ':');
+			}
+			if (field.len > 0)
+				append_field(&object, field);
+			else
+				appendStringInfoString(&object, "null");
+		}
+		if (more || more_names)
+			return smrt_error_set(error, "line %d has not as many fields as the header",
+								  i + 2);
+		if (!is_alone)
+			appendStringInfoChar(&object, '}');
+		answer->texts[i] = smrt_span_of(object.data, object.len);
+	}
+	return true;
+}
+
+/* Its value as a JSON string. */
+static void
+append_field(StringInfo json, SmrtSpan field)
+{
+	char	   *text = palloc(field.len + 1);
+
+	text[smrt_csv_value(field, text)] = '\0';
+	escape_json(json, text);
 }
 
 static bool

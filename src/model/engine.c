@@ -5,10 +5,12 @@
  *                                         ^         |       handed out--> gone
  *                                         |         |
  *                                two halves --------+ one bad row, or too much
+ *                               with a copy --------+ one row was too few
  *
  * A batch that failed as a whole is halved and sent again where that helps: one
  * that was too large or took the model too long, and, where a failed row is to
  * be NULL, one in which some row may be bad.  So the others get their answers.
+ * A row alone is sent again with a copy where the container may want two.
  *
  * Batches stand in one list in row order.  Memory is bounded by the requests in
  * flight times the bytes of one, as long as the feeder reads when told that the
@@ -30,6 +32,7 @@ typedef struct Batch
 	SmrtPack	pack;
 	SmrtCall   *call;			/* in flight or done; NULL: nothing to send */
 	bool		done;
+	bool		is_second;		/* sent once more after a stumble */
 	bool		fits;			/* the answer is split */
 	SmrtAnswer	answer;
 	SmrtError	error;			/* why it does not fit */
@@ -42,6 +45,7 @@ struct SmrtEngine
 	const SmrtModel *model;
 	SmrtCallSet *set;
 	SmrtRequest request;		/* the same for all but the body */
+	int			min_rows;		/* more than the model's after a stumble */
 	int			max_rows;		/* less than the model's after a halving */
 	SmrtEngineCounts *counts;
 	int			n_in_flight;
@@ -62,6 +66,8 @@ static void send_batch(SmrtEngine *engine, Batch *batch);
 static void wait_for_one(SmrtEngine *engine);
 static void settle(SmrtEngine *engine, Batch *batch);
 static bool worth_halving(const SmrtEngine *engine, const Batch *batch);
+static bool stumbled(const SmrtEngine *engine, const Batch *batch);
+static void send_padded(SmrtEngine *engine, Batch *batch);
 static void halve(SmrtEngine *engine, Batch *batch);
 static Batch *copy_rows(SmrtEngine *engine, const Batch *batch, int from,
 						int to);
@@ -80,6 +86,7 @@ smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
 	engine->counts = counts ? counts : palloc0(sizeof(SmrtEngineCounts));
 	engine->context = context;
 	engine->model = model;
+	engine->min_rows = model->min_rows;
 	engine->max_rows = model->max_rows;
 	engine->set = create_set(model);
 	dlist_init(&engine->batches);
@@ -305,7 +312,7 @@ send_batch(SmrtEngine *engine, Batch *batch)
 		batch->done = true;
 		return;
 	}
-	smrt_pack_close(&batch->pack);
+	smrt_pack_close(&batch->pack, engine->min_rows);
 	while (engine->n_in_flight >= engine->model->concurrency)
 		wait_for_one(engine);
 	request.body = smrt_buf_span(&batch->pack.body);
@@ -377,11 +384,16 @@ settle(SmrtEngine *engine, Batch *batch)
 
 		batch->fits = smrt_answer_split(engine->model,
 										&batch->call->reply.response,
-										batch->pack.n_pieces, &batch->answer,
+										batch->pack.n_sent, &batch->answer,
 										&batch->error);
 		MemoryContextSwitchTo(before);
 	}
-	if (batch->pack.n_pieces > 1 && worth_halving(engine, batch))
+	/* It was no use. */
+	if (batch->is_second && !batch->fits)
+		engine->min_rows = engine->model->min_rows;
+	if (stumbled(engine, batch))
+		send_padded(engine, batch);
+	else if (batch->pack.n_pieces > 1 && worth_halving(engine, batch))
 		halve(engine, batch);
 	else
 		batch->done = true;
@@ -399,6 +411,35 @@ worth_halving(const SmrtEngine *engine, const Batch *batch)
 	/* The container, not the service, found fault with what it got. */
 	return fault->kind == SMRT_FAULT_MODEL ||
 		(fault->kind == SMRT_FAULT_NONE && !batch->fits);
+}
+
+/*
+ * Containers of scikit-learn that take a line of CSV alone for a vector break over
+ * it, where two lines are a matrix.  A row that is to blame itself is told from it
+ * by the status: it is the client's error then.
+ */
+static bool
+stumbled(const SmrtEngine *engine, const Batch *batch)
+{
+	const SmrtFault *fault = &batch->call->reply.fault;
+
+	return engine->model->format == SMRT_FORMAT_CSV && !batch->is_second &&
+		batch->pack.n_sent == 1 && fault->kind == SMRT_FAULT_MODEL &&
+		fault->original_status >= 500 && !smrt_fault_is_slow_model(fault);
+}
+
+/* The row once more, with a copy of itself; so are those that come alone after it. */
+static void
+send_padded(SmrtEngine *engine, Batch *batch)
+{
+	Batch	   *again = copy_rows(engine, batch, 0, batch->pack.n_rows);
+
+	engine->counts->rows_again += batch->pack.n_pieces;
+	again->is_second = true;
+	engine->min_rows = Max(engine->min_rows, 2);
+	dlist_insert_after(&batch->node, &again->node);
+	drop_batch(engine, batch);
+	send_batch(engine, again);
 }
 
 /* Two batches take the place of one. */

@@ -10,6 +10,7 @@
 #include "model/binding.h"
 #include "model/definition.h"
 #include "model/model.h"
+#include "model/valuetext.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -20,18 +21,22 @@
 
 typedef struct FormatRow
 {
-	bool		json;
+	SmrtRowKind kind;
 	const char *content_type;
 	const char *accept;
 } FormatRow;
 
 static const FormatRow formats[] = {
-	[SMRT_FORMAT_CSV] = {false, "text/csv", "text/csv"},
-	[SMRT_FORMAT_INSTANCES] = {true, "application/json", "application/json"},
-	[SMRT_FORMAT_ARRAY] = {true, "application/json", "application/json"},
-	[SMRT_FORMAT_JSONLINES] = {true, "application/jsonlines", "application/jsonlines"},
-	[SMRT_FORMAT_INPUTS] = {true, "application/json", "application/json"},
-	[SMRT_FORMAT_SINGLE] = {true, "application/json", "application/json"},
+	[SMRT_FORMAT_CSV] = {SMRT_ROW_CSV, "text/csv", "text/csv"},
+	[SMRT_FORMAT_INSTANCES] = {SMRT_ROW_JSON, "application/json", "application/json"},
+	[SMRT_FORMAT_ARRAY] = {SMRT_ROW_JSON, "application/json", "application/json"},
+	[SMRT_FORMAT_JSONLINES] = {SMRT_ROW_JSON, "application/jsonlines", "application/jsonlines"},
+	[SMRT_FORMAT_INPUTS] = {SMRT_ROW_JSON, "application/json", "application/json"},
+	[SMRT_FORMAT_SINGLE] = {SMRT_ROW_JSON, "application/json", "application/json"},
+	[SMRT_FORMAT_LIBSVM] = {SMRT_ROW_NUMBERS, "text/libsvm", "text/csv"},
+	[SMRT_FORMAT_RECORDIO] = {SMRT_ROW_NUMBERS, "application/x-recordio-protobuf",
+	"application/x-recordio-protobuf"},
+	[SMRT_FORMAT_NPY] = {SMRT_ROW_NUMBERS, "application/x-npy", "application/x-npy"},
 };
 
 StaticAssertDecl(lengthof(formats) == SMRT_FORMAT_COUNT,
@@ -47,6 +52,8 @@ static void read_result(Form_pg_proc proc, SmrtModel *model);
 static void read_column(SmrtResultColumn *column, Oid type, int32 typmod,
 						const char *name);
 static bool may_run_user_code(Oid type);
+static void check_format(const SmrtModel *model);
+static void check_numbers(const SmrtModel *model);
 static void divide_columns(SmrtModel *model);
 
 SmrtModel *
@@ -79,15 +86,7 @@ smrt_model_read(Oid function)
 	smrt_definition_read(body, model);
 	if (model->format == SMRT_FORMAT_SINGLE)
 		model->max_rows = 1;
-	if (model->header && model->format != SMRT_FORMAT_CSV)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"header\" is not valid: only the format csv has a header")));
-	if (model->constant != NULL && model->format != SMRT_FORMAT_INSTANCES &&
-		model->format != SMRT_FORMAT_INPUTS)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"constant\" is not valid: only the formats instances and inputs have room for it")));
+	check_format(model);
 	divide_columns(model);
 	ReleaseSysCache(tuple);
 	return model;
@@ -117,6 +116,7 @@ set_defaults(SmrtModel *model)
 {
 	model->on_error = SMRT_ON_ERROR_COUNT;
 	model->deterministic = true;
+	model->min_rows = 1;
 	model->max_rows = DEFAULT_MAX_ROWS;
 	model->max_bytes = DEFAULT_MAX_BYTES;
 	model->concurrency = smrt_settings.concurrency;
@@ -144,10 +144,10 @@ smrt_model_on_error(const SmrtModel *model)
 		SMRT_ON_ERROR_NULL : on_error;
 }
 
-bool
-smrt_model_rows_are_json(const SmrtModel *model)
+SmrtRowKind
+smrt_model_row_kind(const SmrtModel *model)
 {
-	return formats[model->format].json;
+	return formats[model->format].kind;
 }
 
 /* A prediction costs, and may be another one tomorrow. */
@@ -315,6 +315,43 @@ may_run_user_code(Oid type)
 	char		kind = get_typtype(OidIsValid(element) ? element : type);
 
 	return kind != TYPTYPE_BASE && kind != TYPTYPE_ENUM;
+}
+
+/* What does not fit the format, whatever option came first. */
+static void
+check_format(const SmrtModel *model)
+{
+	if (model->min_rows > 1 && model->format == SMRT_FORMAT_SINGLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"min_rows\" is not valid: the format single sends one row alone")));
+	if (model->header && model->format != SMRT_FORMAT_CSV)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"header\" is not valid: only the format csv has a header")));
+	if (model->constant != NULL && model->format != SMRT_FORMAT_INSTANCES &&
+		model->format != SMRT_FORMAT_INPUTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"constant\" is not valid: only the formats instances and inputs have room for it")));
+	if (smrt_model_row_kind(model) == SMRT_ROW_NUMBERS)
+		check_numbers(model);
+}
+
+static void
+check_numbers(const SmrtModel *model)
+{
+	for (int i = 0; i < model->n_arguments; i++)
+	{
+		Oid			type = model->arguments[i].type;
+		Oid			element = get_element_type(type);
+
+		if (!smrt_value_is_number(OidIsValid(element) ? getBaseType(element) : type))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"format\" is not valid: it has numbers only, and argument %d is of type %s",
+							i + 1, format_type_be(type))));
+	}
 }
 
 /*

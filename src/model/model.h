@@ -11,6 +11,7 @@
 #include "pg/settings.h"
 
 #define SMRT_MAX_MAX_ROWS 1000000
+#define SMRT_MAX_MIN_ROWS 100
 
 /* How rows are laid out in a request's body. */
 typedef enum SmrtRowFormat
@@ -21,8 +22,19 @@ typedef enum SmrtRowFormat
 	SMRT_FORMAT_JSONLINES,		/* a JSON value a line */
 	SMRT_FORMAT_INPUTS,			/* {"inputs": [row, ...]} */
 	SMRT_FORMAT_SINGLE,			/* one row is the whole body */
+	SMRT_FORMAT_LIBSVM,			/* a line a row: label, index:number ... */
+	SMRT_FORMAT_RECORDIO,		/* RecordIO-protobuf: a record a row */
+	SMRT_FORMAT_NPY,			/* a matrix */
 	SMRT_FORMAT_COUNT
 } SmrtRowFormat;
+
+/* What a row is. */
+typedef enum SmrtRowKind
+{
+	SMRT_ROW_CSV,				/* a line */
+	SMRT_ROW_JSON,				/* a value */
+	SMRT_ROW_NUMBERS			/* numbers only */
+} SmrtRowKind;
 
 /* What a NULL argument is in a request. */
 typedef enum SmrtNulls
@@ -95,6 +107,7 @@ typedef struct SmrtModel
 	const char *members[SMRT_INVOKE_MEMBER_COUNT]; /* NULL: not sent */
 	SmrtRowFormat format;
 	bool		header;			/* CSV: argument names come first */
+	bool		answer_header;	/* answers in CSV begin with names */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
 	const char *constant;		/* members of a JSON object, without braces */
 	SmrtNulls	nulls;
@@ -104,6 +117,7 @@ typedef struct SmrtModel
 	bool		strict;
 	Oid			definer;		/* SECURITY DEFINER: whose keys sign, else
 								 * InvalidOid */
+	int			min_rows;		/* fewer are sent with copies of the last */
 	int			max_rows;		/* 1 for SINGLE */
 	int			max_bytes;
 	int			concurrency;
@@ -147,7 +161,6 @@ extern const char *smrt_model_accept(const SmrtModel *model);
  */
 extern SmrtOnError smrt_model_on_error(const SmrtModel *model);
 
-/* Whether rows are JSON values and not lines of CSV. */
-extern bool smrt_model_rows_are_json(const SmrtModel *model);
+extern SmrtRowKind smrt_model_row_kind(const SmrtModel *model);
 
 #endif							/* SMRT_MODEL_MODEL_H */

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "aws/npy.h"
 #include "common/hashfn.h"
 #include "model/pack.h"
 #include "model/row.h"
@@ -30,6 +31,9 @@ static const Frame frames[] = {
 	[SMRT_FORMAT_JSONLINES] = {"", "\n", "\n"},
 	[SMRT_FORMAT_INPUTS] = {"{\"inputs\":[", ",", "]"},
 	[SMRT_FORMAT_SINGLE] = {"", "", ""},
+	[SMRT_FORMAT_LIBSVM] = {"", "\n", "\n"},
+	[SMRT_FORMAT_RECORDIO] = {"", "", ""},
+	[SMRT_FORMAT_NPY] = {"", "", ""},	/* and a header, see below */
 };
 
 StaticAssertDecl(lengthof(frames) == SMRT_FORMAT_COUNT,
@@ -40,6 +44,8 @@ static SmrtSpan row_bytes(const SmrtPack *pack, int i);
 static int *find_slot(const SmrtPack *pack, SmrtSpan row);
 static void make_slots(SmrtPack *pack);
 static void add_row(SmrtPack *pack, SmrtPackRow row);
+static void repeat_last(SmrtPack *pack, int min_rows);
+static bool has_width(const SmrtPack *pack, size_t len);
 static bool has_constant(const SmrtModel *model);
 static bool is_object(const SmrtModel *model);
 
@@ -55,6 +61,13 @@ smrt_pack_init(SmrtPack *pack, const SmrtModel *model)
 	/* One row may be larger than a request before it is refused. */
 	smrt_buf_init(&pack->body, &smrt_alloc_palloc, MaxAllocSize - 1);
 	smrt_buf_append_string(&pack->body, frames[model->format].begin);
+	if (model->format == SMRT_FORMAT_NPY)
+	{
+		/* Room for what is known at the end only. */
+		char		header[SMRT_NPY_HEADER] = {0};
+
+		smrt_buf_append(&pack->body, header, sizeof(header));
+	}
 	if (model->header)
 	{
 		smrt_row_write_header(model, &pack->body);
@@ -97,11 +110,13 @@ smrt_pack_end_row(SmrtPack *pack, bool skip)
 			return SMRT_PACKED_WITH_EQUAL;
 		}
 	}
-	if (smrt_pack_closed_len(pack) > pack->model->max_bytes)
+	if (smrt_pack_closed_len(pack) > pack->model->max_bytes ||
+		!has_width(pack, pack->body.len - begin))
 		return SMRT_PACKED_NOT;
 	if (slot != NULL)
 		*slot = pack->n_rows;
 	pack->len = pack->body.len;
+	pack->last_begin = begin;
 	add_row(pack, (SmrtPackRow) {false, pack->n_pieces++, begin, pack->len});
 	return SMRT_PACKED;
 }
@@ -144,10 +159,14 @@ smrt_pack_closed_len(const SmrtPack *pack)
 }
 
 void
-smrt_pack_close(SmrtPack *pack)
+smrt_pack_close(SmrtPack *pack, int min_rows)
 {
 	const SmrtModel *model = pack->model;
 
+	repeat_last(pack, min_rows);
+	if (model->format == SMRT_FORMAT_NPY && smrt_buf_ok(&pack->body))
+		smrt_npy_write_header(pack->body.data, pack->n_sent,
+							  (pack->len - pack->last_begin) / sizeof(double));
 	smrt_buf_append_string(&pack->body, frames[model->format].end);
 	if (has_constant(model))
 	{
@@ -156,6 +175,36 @@ smrt_pack_close(SmrtPack *pack)
 	}
 	if (is_object(model))
 		smrt_buf_append_char(&pack->body, '}');
+}
+
+static void
+repeat_last(SmrtPack *pack, int min_rows)
+{
+	size_t		begin;
+	size_t		len;
+
+	pack->n_sent = pack->n_pieces;
+	if (pack->n_sent >= min_rows)
+		return;
+	begin = pack->last_begin;
+	len = pack->len - begin;
+	while (pack->n_sent < min_rows &&
+		   smrt_pack_closed_len(pack) + len + 1 <= pack->model->max_bytes)
+	{
+		/* The buffer may move. */
+		if (!smrt_buf_reserve(&pack->body, pack->body.len + len + 1))
+			break;
+		smrt_buf_append(smrt_pack_begin_row(pack), pack->body.data + begin, len);
+		pack->n_sent++;
+	}
+}
+
+/* A matrix has rows of one width. */
+static bool
+has_width(const SmrtPack *pack, size_t len)
+{
+	return pack->model->format != SMRT_FORMAT_NPY || pack->n_pieces == 0 ||
+		len == pack->len - pack->last_begin;
 }
 
 /* Only objects may have one; it may be empty. */

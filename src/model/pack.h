@@ -14,7 +14,7 @@ typedef enum SmrtPacked
 	SMRT_PACKED,				/* in the body */
 	SMRT_PACKED_WITH_EQUAL,		/* an equal row is */
 	SMRT_PACKED_SKIPPED,		/* as was asked */
-	SMRT_PACKED_NOT,			/* the body would be too large */
+	SMRT_PACKED_NOT,			/* the body has no room for it */
 } SmrtPacked;
 
 typedef struct SmrtPackRow
@@ -31,10 +31,12 @@ typedef struct SmrtPack
 	SmrtBuf		body;
 	int			n_rows;
 	int			n_pieces;		/* rows that are in the body */
+	int			n_sent;			/* with the copies, once it is closed */
 	SmrtPackRow *rows;
 
 	/* Of pack.c only. */
 	size_t		len;			/* of the body without the row being written */
+	size_t		last_begin;		/* of the last row in it */
 	int			size;			/* of rows */
 	int			n_slots;		/* a power of 2; 0: equal rows are not sought */
 	int		   *slots;			/* by a row's hash: its number, or -1 */
@@ -65,7 +67,10 @@ extern bool smrt_pack_is_full(const SmrtPack *pack, int max_rows);
 /* How long the body will be, in bytes, once it is closed. */
 extern size_t smrt_pack_closed_len(const SmrtPack *pack);
 
-/* No more rows: the body is complete. */
-extern void smrt_pack_close(SmrtPack *pack);
+/*
+ * No more rows: the body is complete.  The last row stands in it again until there
+ * are min_rows, or max_bytes are used up.
+ */
+extern void smrt_pack_close(SmrtPack *pack, int min_rows);
 
 #endif							/* SMRT_MODEL_PACK_H */

@@ -32,6 +32,7 @@ static void fail(const SmrtModel *model, const SmrtOutcome *outcome,
 				 SmrtResult *result);
 static bool may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome);
 static void report(int level, const SmrtReportWords *words);
+static const char *shown(SmrtSpan member);
 
 Datum
 smrt_predict_row(const SmrtModel *model, const Datum *values,
@@ -218,9 +219,15 @@ smrt_predict_words(const SmrtModel *model, const SmrtOutcome *outcome,
 	}
 	words->sqlstate = SMRT_ERRCODE_BAD_REPLY;
 	words->message = psprintf("model %s: %s", model->name, outcome->problem);
-	words->detail = psprintf("Request id %s. The answer begins with: %s",
-							 outcome->response->request_id.len ?
-							 smrt_report_text(outcome->response->request_id, 100) : "unknown",
+	words->detail = psprintf("Request id %s, content type %s. The answer begins with: %s",
+							 shown(outcome->response->request_id),
+							 shown(outcome->response->content_type),
 							 smrt_report_text(outcome->response->body, SHOWN_BYTES));
 	words->hint = "If the container takes one row only, set the option max_rows to 1.";
+}
+
+static const char *
+shown(SmrtSpan member)
+{
+	return member.len > 0 ? smrt_report_text(member, 100) : "unknown";
 }

@@ -1,14 +1,27 @@
 /*
- * Writing rows: lines of CSV, JSON objects and arrays.
+ * Writing rows: lines of CSV, JSON objects and arrays, and numbers in three ways.
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "aws/npy.h"
+#include "aws/recordio.h"
 #include "catalog/pg_type.h"
 #include "model/jsonvalue.h"
 #include "model/row.h"
 #include "model/valuetext.h"
 #include "utils/array.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
+
+/* A row of them. */
+typedef struct Numbers
+{
+	double	   *values;
+	int			n;
+	int			size;
+} Numbers;
 
 static bool skips(const SmrtModel *model, const bool *nulls);
 static void write_csv(const SmrtModel *model, const Datum *values,
@@ -21,6 +34,12 @@ static void csv_value(const SmrtModelArgument *argument, Datum value,
 					  SmrtNulls nulls, SmrtBuf *body);
 static void csv_array(Datum value, SmrtNulls nulls, SmrtBuf *body);
 static void csv_text(const char *text, SmrtBuf *body);
+static void write_numbers(const SmrtModel *model, const Datum *values,
+						  const bool *nulls, SmrtBuf *body);
+static void add_argument(Numbers *numbers, const SmrtModelArgument *argument,
+						 Datum value, bool is_null);
+static void add_number(Numbers *numbers, double number);
+static void write_libsvm(const Numbers *numbers, SmrtBuf *body);
 
 bool
 smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
@@ -28,10 +47,18 @@ smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
 {
 	if (skips(model, nulls))
 		return false;
-	if (smrt_model_rows_are_json(model))
-		write_json(model, values, nulls, body);
-	else
-		write_csv(model, values, nulls, body);
+	switch (smrt_model_row_kind(model))
+	{
+		case SMRT_ROW_CSV:
+			write_csv(model, values, nulls, body);
+			break;
+		case SMRT_ROW_JSON:
+			write_json(model, values, nulls, body);
+			break;
+		case SMRT_ROW_NUMBERS:
+			write_numbers(model, values, nulls, body);
+			break;
+	}
 	return true;
 }
 
@@ -188,4 +215,82 @@ write_json(const SmrtModel *model, const Datum *values, const bool *nulls,
 	}
 	if (!alone)
 		smrt_buf_append_char(body, named ? '}' : ']');
+}
+
+/* An array's elements are numbers of their own, and NULL is NaN. */
+static void
+write_numbers(const SmrtModel *model, const Datum *values, const bool *nulls,
+			  SmrtBuf *body)
+{
+	Numbers		numbers = {
+		.values = palloc(16 * sizeof(double)),
+		.size = 16,
+	};
+
+	for (int i = 0; i < model->n_arguments; i++)
+		add_argument(&numbers, &model->arguments[i], values[i], nulls[i]);
+	if (model->format == SMRT_FORMAT_RECORDIO)
+		smrt_recordio_append(body, numbers.values, numbers.n);
+	else if (model->format == SMRT_FORMAT_LIBSVM)
+		write_libsvm(&numbers, body);
+	else
+		for (int i = 0; i < numbers.n; i++)
+			smrt_npy_append(body, numbers.values[i]);
+}
+
+static void
+add_argument(Numbers *numbers, const SmrtModelArgument *argument, Datum value,
+			 bool is_null)
+{
+	ArrayIterator elements;
+	ArrayType  *array;
+	Oid			type;
+
+	if (is_null)
+		add_number(numbers, get_float8_nan());
+	else if (!OidIsValid(get_element_type(argument->type)))
+		add_number(numbers, smrt_value_float(argument->type, value));
+	else
+	{
+		array = DatumGetArrayTypeP(value);
+		type = getBaseType(ARR_ELEMTYPE(array));
+		elements = array_create_iterator(array, 0, NULL);
+		while (array_iterate(elements, &value, &is_null))
+			add_number(numbers, is_null ? get_float8_nan() :
+					   smrt_value_float(type, value));
+		array_free_iterator(elements);
+	}
+}
+
+static void
+add_number(Numbers *numbers, double number)
+{
+	if (numbers->n == numbers->size)
+	{
+		numbers->size *= 2;
+		numbers->values = repalloc(numbers->values,
+								   numbers->size * sizeof(double));
+	}
+	numbers->values[numbers->n++] = number;
+}
+
+/*
+ * Columns are counted from 1, as in most such files; what is missing has no place.
+ * The label is there because the reader wants one.
+ */
+static void
+write_libsvm(const Numbers *numbers, SmrtBuf *body)
+{
+	char		text[SMRT_VALUE_TEXT_SIZE];
+
+	smrt_buf_append_char(body, '0');
+	for (int i = 0; i < numbers->n; i++)
+	{
+		if (isnan(numbers->values[i]))
+			continue;
+		smrt_buf_append_string(body, psprintf(" %d:%s", i + 1,
+											  smrt_value_number(FLOAT8OID,
+																Float8GetDatum(numbers->values[i]),
+																text)));
+	}
 }

@@ -1,5 +1,5 @@
 /*
- * A row's arguments as bytes of a request: a line of CSV, or a JSON value.
+ * A row's arguments as bytes of a request: a line of CSV, a JSON value, or numbers.
  */
 #ifndef SMRT_MODEL_ROW_H
 #define SMRT_MODEL_ROW_H

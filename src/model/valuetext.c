@@ -95,6 +95,38 @@ smrt_value_number(Oid type, Datum value, char *buffer)
 	}
 }
 
+bool
+smrt_value_is_number(Oid type)
+{
+	return type == BOOLOID || type == INT2OID || type == INT4OID ||
+		type == INT8OID || type == FLOAT4OID || type == FLOAT8OID ||
+		type == NUMERICOID;
+}
+
+double
+smrt_value_float(Oid type, Datum value)
+{
+	switch (type)
+	{
+		case BOOLOID:
+			return DatumGetBool(value) ? 1 : 0;
+		case INT2OID:
+			return DatumGetInt16(value);
+		case INT4OID:
+			return DatumGetInt32(value);
+		case INT8OID:
+			return (double) DatumGetInt64(value);
+		case FLOAT4OID:
+			return DatumGetFloat4(value);
+		case FLOAT8OID:
+			return DatumGetFloat8(value);
+		case NUMERICOID:
+			return DatumGetFloat8(DirectFunctionCall1(numeric_float8, value));
+		default:
+			elog(ERROR, "type %u is no number", type);
+	}
+}
+
 const char *
 smrt_value_time(Oid type, Datum value, char *buffer)
 {

@@ -1,5 +1,5 @@
 /*
- * One value as text, the same in every session.
+ * One value as text, the same in every session, or as a number.
  */
 #ifndef SMRT_MODEL_VALUETEXT_H
 #define SMRT_MODEL_VALUETEXT_H
@@ -18,6 +18,13 @@ extern SmrtModelArgument smrt_value_part(Oid type);
  */
 extern const char *smrt_value_number(Oid type, Datum value, char *buffer);
 extern const char *smrt_value_time(Oid type, Datum value, char *buffer);
+
+/*
+ * The same numbers, and Booleans, as a float; of these types there are no others.
+ * Raises 22003 for a numeric that is too large.
+ */
+extern bool smrt_value_is_number(Oid type);
+extern double smrt_value_float(Oid type, Datum value);
 
 /* Any other value, as its type's output function writes it. */
 extern char *smrt_value_text(const SmrtModelArgument *argument, Datum value);

@@ -17,6 +17,7 @@ import threading
 import uuid
 from datetime import datetime, timezone
 
+from algorithms import algorithm_endpoints
 from asynchronous import Asynchronous
 from certificates import KINDS as CERTIFICATE_KINDS
 from certificates import Certificates
@@ -24,6 +25,7 @@ from connection import MalformedRequest, Reply, standard_headers
 from container import Container
 from control import PREFIX, Control
 from endpoints import built_in_endpoints
+from frameworks import framework_endpoints
 from imds import Imds
 from journal import Entry, Journal
 from keystore import Key, KeyStore
@@ -124,13 +126,14 @@ def parse_arguments(arguments):
 
 
 def load_endpoints(options):
+    endpoints = built_in_endpoints() + algorithm_endpoints() + framework_endpoints()
     if options.no_models:
-        return built_in_endpoints()
+        return endpoints
     try:
         from models import trained_endpoints
     except ImportError as error:
         sys.exit(f"emulator: {error}; install python3-sklearn, or start with --no-models")
-    return built_in_endpoints() + trained_endpoints()
+    return endpoints + trained_endpoints()
 
 
 def write_ready_file(path, facts):

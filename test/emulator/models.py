@@ -4,9 +4,11 @@ They speak as SageMaker's own containers do: CSV without a header, one row a lin
 field for a missing value; or `{"instances": ...}` in and `{"predictions": ...}` out.
 """
 
+import io
 import json
 import math
 
+import numpy
 from sklearn import datasets
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -14,8 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from endpoints import Answer, ContainerError, Endpoint
+from media import CSV, JSON, NPY, choose_types, media_type
 
-CSV, JSON = "text/csv", "application/json"
+BROKEN_OFF = """<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">
+<title>500 Internal Server Error</title>
+<h1>Internal Server Error</h1>
+"""
 
 
 class TabularContainer:
@@ -28,8 +34,8 @@ class TabularContainer:
                                    # for one output and an array for several
 
     def __call__(self, invocation):
-        content_type = _media_type(invocation.member("ContentType"), CSV)
-        accept = _media_type(invocation.member("Accept"), content_type)
+        content_type = media_type(invocation.member("ContentType"), CSV)
+        accept = media_type(invocation.member("Accept"), content_type)
         if accept == "*/*":
             accept = content_type
         if not invocation.body.strip():
@@ -59,9 +65,34 @@ class TabularContainer:
         return json.dumps({"predictions": predictions})
 
 
-def _media_type(header, default):
-    """The type without its parameters, which these containers do not look at."""
-    return header.split(";")[0].strip().lower() if header else default
+class ToolkitContainer:
+    """SageMaker's image for scikit-learn with its default handlers.  One line of CSV is a vector
+    there and no matrix, which breaks the model; so does whatever else is wrong with a row."""
+
+    READERS = {
+        CSV: lambda body: numpy.genfromtxt(io.StringIO(body.decode()), delimiter=","),
+        JSON: lambda body: numpy.array(json.loads(body), dtype=float),
+        NPY: lambda body: numpy.load(io.BytesIO(body)),
+    }
+
+    def __init__(self, predict):
+        self._predict = predict
+
+    def __call__(self, invocation):
+        types = tuple(self.READERS)
+        content_type, accept = choose_types(invocation, types, types)
+        try:
+            outputs = self._predict(self.READERS[content_type](invocation.body))
+        except (TypeError, ValueError):
+            raise ContainerError(500, BROKEN_OFF) from None
+        if accept == JSON:
+            return Answer(json.dumps(outputs.tolist()).encode(), accept)
+        body = io.BytesIO()
+        if accept == CSV:
+            numpy.savetxt(body, outputs, delimiter=",", fmt="%s")
+        else:
+            numpy.save(body, outputs)
+        return Answer(body.getvalue(), accept)
 
 
 def _read_csv(text):
@@ -102,6 +133,9 @@ def trained_endpoints():
         endpoint("breast-cancer-label", cancer, label_and_score, ("predicted_label", "score")),
         endpoint("wine", wine, lambda rows: cultivar.predict_proba(rows).tolist()),
         endpoint("diabetes", diabetes, lambda rows: progress.predict(rows).reshape(-1, 1).tolist()),
+        Endpoint("scikit-learn", ToolkitContainer(progress.predict)),
+        Endpoint("scikit-learn-classes", ToolkitContainer(cultivar.predict)),
+        Endpoint("scikit-learn-chances", ToolkitContainer(cultivar.predict_proba)),
     ]
 
 

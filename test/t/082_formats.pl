@@ -151,8 +151,34 @@ sends('a json', '"format": "single"', q('{"messages": []}'), '{"messages": []}')
 sends('a text, b int', '"format": "single"', "VALUES ('x', 1), ('y', 2)", '{"a":"x","b":1}', '{"a":"y","b":2}');
 
 #
+# Numbers.
+#
+my @numbers = ('a int, b float8, c bool, d numeric', '1, 0.1::float8, true, 2.5');
+sends($numbers[0], '"format": "libsvm"', $numbers[1], "0 1:1 2:0.1 3:1 4:2.5\n");
+sends('a int, b float8', '"format": "libsvm"', 'VALUES (1, 0::float8), (NULL, NULL), (NULL, 3), (2, 1e-7)', "0 1:1 2:0\n0\n0 2:3\n0 1:2 2:1e-07\n");
+sends('a float8[], b int', '"format": "libsvm"', "ARRAY[1, NULL, 'nan', 'inf']::float8[], 7", "0 1:1 4:inf 5:7\n");
+my $record = sub { my $values = pack 'f<*', @_; my $n = length $values;
+	my $message = "\x0a" . chr($n + 14) . "\x0a\x06values\x12" . chr($n + 4) . "\x12" . chr($n + 2) . "\x0a" . chr($n) . $values;
+	return "\x0a\x23\xd7\xce" . pack('V', length $message) . $message . "\0" x (-length($message) % 4) };
+sends($numbers[0], '"format": "recordio"', $numbers[1], $record->(1, 0.1, 1, 2.5));
+sends('float4[]', '"format": "recordio"', 'VALUES (ARRAY[1.5, 2.5]::float4[]), (ARRAY[7])', $record->(1.5, 2.5) . $record->(7));
+sends('a int, b float8', '"format": "recordio"', 'NULL, 1', $record->(unpack('f<', "\0\0\xc0\x7f"), 1));
+my $matrix = sub { my ($rows, $columns, @values) = @_;
+	return "\x93NUMPY\1\0\x76\0" . pack('A117', "{'descr': '<f8', 'fortran_order': False, 'shape': ($rows, $columns), }") . "\n" . pack 'd<*', @values };
+sends($numbers[0], '"format": "npy"', $numbers[1], $matrix->(1, 4, 1, 0.1, 1, 2.5));
+sends('a int, b bigint', '"format": "npy"', 'VALUES (1, 2::bigint), (3, 4), (3, 4), (5, 6)', $matrix->(3, 2, 1 .. 6));
+sends('float8[]', '"format": "npy"', "VALUES (ARRAY[1, 2]), ('{3,4}'), ('{5}'), ('{6}')", $matrix->(2, 2, 1 .. 4), $matrix->(2, 1, 5, 6));
+sends('float8[]', '"format": "npy", "max_bytes": 150', "VALUES (ARRAY[1]), ('{2}'), ('{3}')", $matrix->(2, 1, 1, 2), $matrix->(1, 1, 3));
+sends('a int', '"format": "npy", "min_rows": 2', '9', $matrix->(2, 1, 9, 9));
+
+#
 # How much goes into one request.
 #
+sends('a int', '"min_rows": 3', 'VALUES (1)', "1\n1\n1\n");
+sends('a int, b text', '"min_rows": 2, "max_rows": 2', "VALUES (1, 'x'), (2, 'y'), (3, 'z')", "1,x\n2,y\n", "3,z\n3,z\n");
+sends('a int', '"min_rows": 2, "header": true', '1', "a\n1\n1\n");
+sends('a int', '"min_rows": 2, "format": "inputs", "constant": {"k": 1}', '1', '{"inputs":[1,1],"k": 1}');
+sends('a text', '"min_rows": 3, "max_bytes": 8', "'abc'", "abc\nabc\n");
 sends('a text', '"max_bytes": 12', "VALUES ('aaa'), ('bbb'), ('cccc'), ('d'), ('eeeeeeeeeee'), ('f')", "aaa\nbbb\n", "cccc\nd\n", "eeeeeeeeeee\n", "f\n");
 # In messages this one has its place.
 $odd->must('SET quote_all_identifiers = on');
@@ -199,14 +225,15 @@ for ([ 'm(1)', "1,none,7\n" ], [ "m(c => 2, a => 1)", "1,none,2\n" ], [ "m(1, 'x
 	is($got{ $headers{$_} }, $members{$_}, "the member $_ is sent") for sort keys %members;
 
 	for ([ csv => 'text/csv' ], [ instances => 'application/json' ], [ array => 'application/json' ], [ jsonlines => 'application/jsonlines' ],
-		[ inputs => 'application/json' ], [ single => 'application/json' ])
+		[ inputs => 'application/json' ], [ single => 'application/json' ], [ libsvm => 'text/libsvm', 'text/csv' ],
+		[ recordio => 'application/x-recordio-protobuf' ], [ npy => 'application/x-npy' ])
 	{
-		my ($format, $type) = @$_;
+		my ($format, $type, $accept) = @$_;
 		$emulator->reset;
 		$plain->must("BEGIN; CREATE FUNCTION m(x int) RETURNS text LANGUAGE sagemaker PARALLEL SAFE COST 10000 AS '{\"endpoint\": \"echo\", \"on_error\": \"null\", \"format\": \"$format\"}'; SELECT m(1); ROLLBACK");
 		my ($request) = $emulator->requests('echo');
 		my %got = map { lc $_->[0] => $_->[1] } @{ $request->{headers} };
-		is("$got{'content-type'} $got{accept}", "$type $type", "format $format says what it sends and wants");
+		is("$got{'content-type'} $got{accept}", "$type " . ($accept // $type), "format $format says what it sends and wants");
 	}
 }
 
