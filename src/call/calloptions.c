@@ -46,19 +46,13 @@ read_option(const char *name, const JsonbValue *value, SmrtLimits *limits)
 {
 	char	   *text = smrt_json_scalar(value);
 	SmrtError	error;
-	bool		known = true;
 
-	if (text == NULL)
-	{
-		SmrtLimits	scratch;
-
-		(void) smrt_limits_set(&scratch, name, "", &known, &error);
-		smrt_error_set(&error, "a number, a string or a Boolean is needed");
-	}
-	else if (smrt_limits_set(limits, name, text, &known, &error))
-		return;
-	if (!known)
+	if (!smrt_limit_exists(name))
 		unknown_option(name);
+	if (text == NULL)
+		smrt_error_set(&error, "a number, a string or a Boolean is needed");
+	else if (smrt_limits_set(limits, name, text, &error))
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("option \"%s\" is not valid: %s", name, error.text)));

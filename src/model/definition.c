@@ -98,7 +98,6 @@ static void check_path(const char *name, const char *path);
 static void say_option(void *name);
 static void store_word(const OptionRow *row, const char *text, int *field);
 static int	member_of(const char *name);
-static bool is_limit(const char *name);
 static void read_limit(const char *name, const char *text, SmrtModel *model);
 pg_noreturn static void not_valid(const char *name, const char *why);
 pg_noreturn static void unknown_option(const char *name);
@@ -183,7 +182,7 @@ read_option(const char *name, JsonbValue *value, SmrtModel *model)
 		}
 	if (member >= 0)
 		model->members[member] = scalar_of(name, value);
-	else if (is_limit(name))
+	else if (smrt_limit_exists(name))
 		read_limit(name, scalar_of(name, value), model);
 	else
 		unknown_option(name);
@@ -366,23 +365,13 @@ member_of(const char *name)
 	return -1;
 }
 
-static bool
-is_limit(const char *name)
-{
-	for (int i = 0; smrt_limit_name(i) != NULL; i++)
-		if (strcmp(smrt_limit_name(i), name) == 0)
-			return true;
-	return false;
-}
-
 static void
 read_limit(const char *name, const char *text, SmrtModel *model)
 {
 	SmrtLimits	scratch;
 	SmrtError	error;
-	bool		known;
 
-	if (!smrt_limits_set(&scratch, name, text, &known, &error))
+	if (!smrt_limits_set(&scratch, name, text, &error))
 		not_valid(name, error.text);
 	model->limits = lappend(model->limits,
 							makeDefElem(pstrdup(name),

@@ -153,10 +153,9 @@ apply_limits(const SmrtModel *model, SmrtLimits *limits)
 	{
 		DefElem    *limit = lfirst(cell);
 		SmrtError	error;
-		bool		known;
 
 		(void) smrt_limits_set(limits, limit->defname, strVal(limit->arg),
-							   &known, &error);
+							   &error);
 	}
 }
 

@@ -76,7 +76,6 @@ static const OptionRow rows[] = {
 StaticAssertDecl(lengthof(rows) == SMRT_OPTION_COUNT, "every option needs a row");
 
 static int	find(const char *name, int place);
-static bool is_limit(const char *name);
 static void check_value(const OptionRow *row, const char *value);
 static void check_limit(const char *name, const char *value);
 static void check_no_url(const SmrtOptionValues *values);
@@ -94,14 +93,13 @@ smrt_option_read(List *options, SmrtOptionValues *values, SmrtLimits *limits)
 		DefElem    *option = lfirst(cell);
 		int			i = find(option->defname, ON_SERVER | ON_MAPPING);
 		SmrtError	error;
-		bool		known;
 
 		/* The validator has seen it: what is neither is of a later version. */
 		if (i >= 0)
 			values->of[i] = defGetString(option);
 		else
 			(void) smrt_limits_set(limits, option->defname,
-								   defGetString(option), &known, &error);
+								   defGetString(option), &error);
 	}
 }
 
@@ -132,7 +130,7 @@ smrt_option_validate(List *options, Oid catalog)
 			values.of[i] = defGetString(option);
 			check_value(&rows[i], values.of[i]);
 		}
-		else if (place == ON_SERVER && is_limit(option->defname))
+		else if (place == ON_SERVER && smrt_limit_exists(option->defname))
 			check_limit(option->defname, defGetString(option));
 		else
 			unknown_option(option->defname, place);
@@ -169,25 +167,13 @@ find(const char *name, int place)
 	return -1;
 }
 
-static bool
-is_limit(const char *name)
-{
-	SmrtLimits	scratch;
-	SmrtError	error;
-	bool		known;
-
-	(void) smrt_limits_set(&scratch, name, "", &known, &error);
-	return known;
-}
-
 static void
 check_limit(const char *name, const char *value)
 {
 	SmrtLimits	scratch;
 	SmrtError	error;
-	bool		known;
 
-	if (!smrt_limits_set(&scratch, name, value, &known, &error))
+	if (!smrt_limits_set(&scratch, name, value, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"%s\" is not valid: %s", name, error.text)));

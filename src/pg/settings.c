@@ -188,13 +188,12 @@ smrt_region_fits(const char *region)
 
 bool
 smrt_limits_set(SmrtLimits *limits, const char *name, const char *value,
-				bool *known, SmrtError *error)
+				SmrtError *error)
 {
 	const LimitRow *row = find_limit(name);
 	const char *hint = NULL;
 	int			number;
 
-	*known = true;
 	if (row != NULL)
 	{
 		if (!parse_int(value, &number, row->unit, &hint))
@@ -212,7 +211,15 @@ smrt_limits_set(SmrtLimits *limits, const char *name, const char *value,
 			return smrt_error_set(error, "\"%s\" is not a Boolean", value);
 		return true;
 	}
-	*known = false;
+	return smrt_error_set(error, "there is no such limit");
+}
+
+bool
+smrt_limit_exists(const char *name)
+{
+	for (int i = 0; smrt_limit_name(i) != NULL; i++)
+		if (strcmp(smrt_limit_name(i), name) == 0)
+			return true;
 	return false;
 }
 

@@ -62,11 +62,14 @@ extern bool smrt_region_fits(const char *region);
 
 /*
  * Sets one limit by its setting's name without the prefix, value as in SET
- * ('2s', '10MB', 'off').  False, with the reason, when value is not fit for it.
- * No such name: *known is false.
+ * ('2s', '10MB', 'off').  False, with the reason, when value is not fit for it, or
+ * there is no such limit.
  */
 extern bool smrt_limits_set(SmrtLimits *limits, const char *name,
-							const char *value, bool *known, SmrtError *error);
+							const char *value, SmrtError *error);
+
+/* Whether there is such a limit. */
+extern bool smrt_limit_exists(const char *name);
 
 /* The names it knows, one by one; NULL after the last. */
 extern const char *smrt_limit_name(int i);
