@@ -253,6 +253,10 @@ SQL
 fails_with($node, "SET ROLE caller; SET sagemaker_rt.on_error = 'null'; SELECT check_it()", '38000', qr/the model failed/, 'a caller\'s setting does not count in a SECURITY DEFINER function');
 is($node->safe_psql('postgres', 'SET ROLE caller; SELECT softly()'), 'unknown', 'that of the function does');
 is($node->safe_psql('postgres', "SET ROLE caller; SET sagemaker_rt.on_error = 'null'; SELECT coalesce(m(1)::text, 'unknown')"), 'unknown', 'and that of the caller in his own query');
+$node->safe_psql('postgres', 'ALTER FUNCTION m(int) SECURITY DEFINER');
+fails_with($node, "SET ROLE caller; SET sagemaker_rt.on_error = 'null'; SET sagemaker_rt.batch = $_; $count", '38000', qr/the model failed/, "nor in a model that is SECURITY DEFINER, batch $_")
+  for 'on', 'off';
+$node->safe_psql('postgres', 'ALTER FUNCTION m(int) SECURITY INVOKER');
 $node->append_conf('postgresql.conf', "sagemaker_rt.on_error = 'null'");
 $node->reload;
 is($node->safe_psql('postgres', 'SET ROLE caller; SELECT check_it()'), 'unknown', 'the configuration counts for everybody');
