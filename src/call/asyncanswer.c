@@ -91,7 +91,8 @@ fetch(SmrtTarget *target, const SmrtLimits *limits, SmrtSpan object,
 	SmrtCall   *call;
 
 	(void) smrt_s3location_parse(object, &location, &error);
-	bucket = smrt_location_of_bucket(target, location.bucket);
+	bucket = smrt_location_of_bucket(target, location.bucket,
+									 smrt_pump_now_ms() + limits->total_timeout);
 	request.path = path_of(bucket, &location);
 	set = smrt_callset_create(bucket, limits);
 	smrt_target_release(bucket);

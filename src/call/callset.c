@@ -122,11 +122,13 @@ SmrtCall *
 smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 {
 	CallState  *call;
+	int64		now_ms = smrt_pump_now_ms();
+	int64		give_up_at_ms = now_ms + set->limits.total_timeout;
 
 	/* Not when the set is made: the instance may have to be asked for its region. */
 	if (set->host == NULL)
 	{
-		smrt_location_find(set->target);
+		smrt_location_find(set->target, give_up_at_ms);
 		/* A bucket is no host of its own. */
 		set->host = smrt_host_get(smrt_span_after(set->target->url.authority,
 												  set->target->bucket_len));
@@ -141,8 +143,8 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	if (!smrt_attempt_plan(&call->plan, set->target, &call->request,
 						   set->limits.max_attempts))
 		elog(ERROR, "could not compute a SHA-256 digest");
-	call->send_at_ms = smrt_pump_now_ms();
-	call->give_up_at_ms = call->send_at_ms + set->limits.total_timeout;
+	call->send_at_ms = now_ms;
+	call->give_up_at_ms = give_up_at_ms;
 	dlist_push_tail(&set->active, &call->call.node);
 	return &call->call;
 }
@@ -222,7 +224,7 @@ send_attempt(CallState *call)
 {
 	SmrtCallSet *set = call->set;
 	MemoryContext before = MemoryContextSwitchTo(set->context);
-	const SmrtKeys *keys = smrt_keyring_get(set->target);
+	const SmrtKeys *keys = smrt_keyring_get(set->target, call->give_up_at_ms);
 	int64		left = call->give_up_at_ms - smrt_pump_now_ms();
 
 	note_key(&call->call.report, keys);

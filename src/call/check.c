@@ -91,6 +91,7 @@ pg_noreturn static void report_exchange(Check *check);
 static bool run_step(const StepRow *row, Check *check, SmrtCheckStep *step);
 static void end_check(void *arg);
 static void append_file(StringInfo text, SmrtProfileFile file);
+static int64 give_up_at_ms(const Check *check);
 static bool refused_for_variant(const SmrtFault *fault);
 
 void
@@ -244,10 +245,16 @@ append_file(StringInfo text, SmrtProfileFile file)
 						 errno == ENOENT ? "is not there" : "cannot be read");
 }
 
+static int64
+give_up_at_ms(const Check *check)
+{
+	return smrt_pump_now_ms() + check->target->limits.total_timeout;
+}
+
 static void
 check_region(Check *check, SmrtCheckStep *step)
 {
-	smrt_location_find(check->target);
+	smrt_location_find(check->target, give_up_at_ms(check));
 	step->found = psprintf("%.*s", (int) check->target->region.len,
 						   check->target->region.data);
 }
@@ -255,7 +262,8 @@ check_region(Check *check, SmrtCheckStep *step)
 static void
 check_credentials(Check *check, SmrtCheckStep *step)
 {
-	const SmrtKeys *keys = smrt_keyring_get(check->target);
+	const SmrtKeys *keys = smrt_keyring_get(check->target,
+												  give_up_at_ms(check));
 	const SmrtCredential *credential = smrt_keyring_peek(check->target);
 	SmrtSpan	id = keys->access_key_id;
 

@@ -16,19 +16,19 @@ static void set_url(SmrtTarget *target, const char *url);
 static const char *endpoint_url(const SmrtTarget *target);
 static const char *s3_endpoint_url(const SmrtTarget *target);
 static const char *ambient_url(const SmrtTarget *target, const char *service);
-static void find_region(SmrtTarget *target);
-static const char *instance_region(void);
+static void find_region(SmrtTarget *target, int64 give_up_at_ms);
+static const char *instance_region(const SmrtSearch *search);
 static void check_url(const SmrtTarget *target, const char *text,
 					  const char *given_by);
 
 void
-smrt_location_find(SmrtTarget *target)
+smrt_location_find(SmrtTarget *target, int64 give_up_at_ms)
 {
 	char	   *url;
 
 	if (target->base_url != NULL)
 		return;
-	find_region(target);
+	find_region(target, give_up_at_ms);
 	url = service_url(target, SMRT_SERVICE_SAGEMAKER, endpoint_url(target),
 					  target->endpoint_url == NULL ?
 					  "The URL in the database server's environment" :
@@ -38,7 +38,8 @@ smrt_location_find(SmrtTarget *target)
 }
 
 SmrtTarget *
-smrt_location_of_bucket(SmrtTarget *target, SmrtSpan bucket)
+smrt_location_of_bucket(SmrtTarget *target, SmrtSpan bucket,
+						int64 give_up_at_ms)
 {
 	static const SmrtSpan scheme = SMRT_LITERAL("https://");
 	SmrtTarget *derived = smrt_target_derive(target);
@@ -46,7 +47,7 @@ smrt_location_of_bucket(SmrtTarget *target, SmrtSpan bucket)
 	char	   *url;
 
 	if (smrt_span_absent(target->region))
-		find_region(derived);
+		find_region(derived, give_up_at_ms);
 	derived->region = smrt_endpoint_signing_region(SMRT_SERVICE_S3,
 												   derived->region);
 	url = service_url(derived, SMRT_SERVICE_S3, given, "The URL of S3");
@@ -143,8 +144,9 @@ smrt_location_url(const SmrtTarget *target, SmrtService service)
  * are readable by every role, as a region is no secret.
  */
 static void
-find_region(SmrtTarget *target)
+find_region(SmrtTarget *target, int64 give_up_at_ms)
 {
+	SmrtSearch	search = {.target = target,.give_up_at_ms = give_up_at_ms};
 	const char *region = target->given_region;
 
 	if (region == NULL)
@@ -154,7 +156,7 @@ find_region(SmrtTarget *target)
 	if (region == NULL)
 		region = smrt_surroundings_property(target->profile, "region");
 	if (region == NULL)
-		region = instance_region();
+		region = instance_region(&search);
 	if (region == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -170,7 +172,7 @@ find_region(SmrtTarget *target)
 }
 
 static const char *
-instance_region(void)
+instance_region(const SmrtSearch *search)
 {
 	/* An instance does not move: one question a process. */
 	static char known[64];
@@ -181,7 +183,8 @@ instance_region(void)
 	if (known[0] == '\0')
 	{
 		initStringInfo(&why);
-		region = smrt_imds_get("meta-data/placement/region", &missing, &why);
+		region = smrt_imds_get(search, "meta-data/placement/region", &missing,
+							   &why);
 		if (region.len == 0 || region.len >= sizeof(known))
 			return NULL;
 		memcpy(known, region.data, region.len);

@@ -10,17 +10,18 @@
 /*
  * Fills in region, base_url and url of a target if they are not yet.  Asks
  * environment, profile and instance metadata where nothing else names a region,
- * so it may wait for the network.  Errors: 22023 for no region, a URL that is
+ * so it may wait for the network, until then at most.  Errors: 22023 for no region, a URL that is
  * not permitted, or one beside use_fips or use_dualstack.
  */
-extern void smrt_location_find(SmrtTarget *target);
+extern void smrt_location_find(SmrtTarget *target, int64 give_up_at_ms);
 
 /*
  * Where a bucket of S3 is reached, with the target's keys: a target that is
  * located already, the caller's to release.  Where its bucket_len is 0, paths
  * begin with the bucket's name.  Errors as above.
  */
-extern SmrtTarget *smrt_location_of_bucket(SmrtTarget *target, SmrtSpan bucket);
+extern SmrtTarget *smrt_location_of_bucket(SmrtTarget *target, SmrtSpan bucket,
+										   int64 give_up_at_ms);
 
 /*
  * The URL of a service in the target's region, palloc'ed, for a service that

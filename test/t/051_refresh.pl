@@ -10,7 +10,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
-use List::Util qw(uniq);
+use List::Util qw(max uniq);
 use PostgreSQL::Test::Utils;
 use SageMakerTest;
 use Session;
@@ -281,6 +281,37 @@ surround($node, { %environment, AWS_CONTAINER_CREDENTIALS_FULL_URI => 'http://16
 	$emulator->reset;
 }
 
+# What is rewritten in place is not there for a moment.
+surround($node, \%environment, { '.aws/credentials' => profile('AKIDFILEONE') });
+{
+	my $session = Session->new($node, 'SET client_min_messages = debug1');
+	my $path = home() . '/.aws/credentials';
+
+	is(signer_now($session), 'AKIDFILEONE', 'keys of a file sign');
+	for my $case ([ '', qr/there is no profile "default"/, 'empty' ],
+		[ undef, qr/there is no profile "default"/, 'missing' ],
+		[ "[default]\naws_access_key_id = AKIDFILETWO\n",
+			qr/profile "default" lacks aws_secret_access_key/, 'half written' ])
+	{
+		my ($content, $reason, $name) = @$case;
+		my (%seen, $result);
+
+		unlink $path;
+		append_to_file($path, $content) if defined $content;
+		ok( wait_until(sub {
+					$result = $session->run(
+						q{SELECT sagemaker_body_text(sagemaker_invoke('mirror', ''))});
+					$seen{ $result->{output} =~ m{Credential=([^/]+)/} ? $1 : 'nobody' }++;
+					return $result->{errors} =~ /could not refresh AWS credentials: .*$reason/s;
+				}), "a credentials file that is $name is seen");
+		is_deeply([ keys %seen ], ['AKIDFILEONE'], 'and the keys that it had go on signing');
+	}
+	is(count_of('imds', 'token'), 0, 'the instance is not asked for others');
+	append_to_file($path, "aws_secret_access_key = " . secret('AKIDFILETWO') . "\n");
+	ok(wait_until(sub { signer_now($session) eq 'AKIDFILETWO' }), 'until it is whole');
+	$session->quit;
+}
+
 #
 # Two identities.
 #
@@ -330,6 +361,53 @@ surround($node, \%environment);
 	stand_in('imds', faults => {});
 	isnt(signer_now($session), $first, 'when the service is back, so are keys');
 	$session->quit;
+	$emulator->reset;
+}
+
+# Calls until the instance has been asked for a session so often; who signed, or
+# what went wrong, and the longest of them.
+sub signers_until_asked
+{
+	my ($session, $n) = @_;
+	my (@signers, $longest);
+
+	ok( wait_until(sub {
+				my $begin = time;
+				push @signers, signer_now($session);
+				$longest = max($longest // 0, time - $begin);
+				return count_of('imds', 'token') >= $n;
+			}), 'keys are looked for anew, where the service hangs');
+	return ($longest, @signers);
+}
+
+{
+	my ($patient, $hurried) = map { Session->new($node) } 1 .. 2;
+
+	stand_in('imds', lifetime => 12);
+	my $first = signer_now($patient);
+	is(signer_now($hurried), $first, 'two sessions have the same keys');
+	$hurried->must(q{SET statement_timeout = '200ms'});
+	stand_in('imds', faults => { '*' => 'hang' });
+
+	my (undef, @hurried) = signers_until_asked($hurried, 3);
+	like(pop @hurried, qr/ERROR:  57014/, 'a call that is cancelled while it looks ahead');
+	push @hurried, map { signer_now($hurried) } 1 .. 3;
+	my ($longest, @patient) = signers_until_asked($patient, 4);
+	push @patient, map { signer_now($patient) } 1 .. 3;
+	is_deeply([ uniq @hurried ], [$first], 'is the only one: the next ones have the old keys');
+	is_deeply([ uniq @patient ], [$first], 'a service that hangs fails no call');
+	cmp_ok($longest, '<', 2.5, 'nor does it hold up one for longer than half of what the old keys live');
+	is(count_of('imds', 'token'), 4, 'neither session asks again at once');
+
+	$patient->must(q{SET sagemaker_rt.total_timeout = '500ms'});
+	my $result;
+	ok( wait_until(sub {
+				$result = $patient->run(calls(1, 'mirror'));
+				return $result->{errors};
+			}), 'when the keys have ended, calls fail');
+	is($result->{sqlstate}, '28000', 'for want of keys');
+	cmp_ok($result->{seconds}, '<', 1.5, 'and wait for them no longer than total_timeout');
+	$_->quit for $patient, $hurried;
 	$emulator->reset;
 }
 

@@ -23,34 +23,36 @@ static const ProviderRow providers[] = {
 	{"instance metadata", smrt_provide_imds},
 };
 
-static bool find_base(const SmrtTarget *target, SmrtCredential *credential,
+static bool find_base(const SmrtSearch *search, SmrtCredential *credential,
 					  StringInfo said);
-static SmrtProvision ask(const ProviderRow *row, const SmrtTarget *target,
+static SmrtProvision ask(const ProviderRow *row, const SmrtSearch *search,
 						 SmrtCredential *credential, StringInfo said);
 
 bool
-smrt_chain_walk(const SmrtTarget *target, SmrtCredential *credential,
+smrt_chain_walk(const SmrtSearch *search, SmrtCredential *credential,
 				StringInfo said)
 {
+	const SmrtTarget *target = search->target;
 	SmrtRole	role = {
 		.arn = target->role_arn,
 		.session_name = target->role_session_name,
 		.external_id = target->external_id,
 	};
 
-	if (!find_base(target, credential, said))
+	if (!find_base(search, credential, said))
 		return false;
 	if (target->role_arn == NULL)
 		return true;
 	appendStringInfo(said, "%srole: ", said->len ? "\n" : "");
-	return smrt_sts_assume_role(target, &role, credential, credential,
+	return smrt_sts_assume_role(search, &role, credential, credential,
 								said) == SMRT_PROVISION_GIVEN;
 }
 
 static bool
-find_base(const SmrtTarget *target, SmrtCredential *credential,
+find_base(const SmrtSearch *search, SmrtCredential *credential,
 		  StringInfo said)
 {
+	const SmrtTarget *target = search->target;
 	static const ProviderRow profile = {"profile", smrt_provide_profile};
 
 	if (target->key_source != SMRT_KEYS_PROFILE &&
@@ -62,9 +64,10 @@ find_base(const SmrtTarget *target, SmrtCredential *credential,
 	}
 	/* AWS_PROFILE is not explicit: keys in the environment come before it. */
 	if (target->key_source == SMRT_KEYS_PROFILE || target->profile != NULL)
-		return ask(&profile, target, credential, said) == SMRT_PROVISION_GIVEN;
+		return ask(&profile, search, credential, said) == SMRT_PROVISION_GIVEN;
 	for (int i = 0; i < lengthof(providers); i++)
-		switch (ask(&providers[i], target, credential, said))
+	{
+		switch (ask(&providers[i], search, credential, said))
 		{
 			case SMRT_PROVISION_GIVEN:
 				return true;
@@ -73,14 +76,18 @@ find_base(const SmrtTarget *target, SmrtCredential *credential,
 			case SMRT_PROVISION_NONE:
 				break;
 		}
+		if (providers[i].provide == search->last)
+			break;
+	}
 	return false;
 }
 
 static SmrtProvision
-ask(const ProviderRow *row, const SmrtTarget *target,
+ask(const ProviderRow *row, const SmrtSearch *search,
 	SmrtCredential *credential, StringInfo said)
 {
 	appendStringInfo(said, "%s%s: ", said->len ? "\n" : "", row->name);
 	memset(credential, 0, sizeof(*credential));
-	return row->provide(target, credential, said);
+	credential->provider = row->provide;
+	return row->provide(search, credential, said);
 }

@@ -19,7 +19,7 @@
 static bool find_token(SmrtSpan *token, StringInfo why);
 
 SmrtProvision
-smrt_provide_container(const SmrtTarget *target, SmrtCredential *credential,
+smrt_provide_container(const SmrtSearch *search, SmrtCredential *credential,
 					   StringInfo why)
 {
 	const char *relative = smrt_surroundings_env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
@@ -35,7 +35,7 @@ smrt_provide_container(const SmrtTarget *target, SmrtCredential *credential,
 			.identity = "container credentials",
 			.connect_timeout_ms = CONNECT_TIMEOUT_MS,.timeout_ms = TIMEOUT_MS,
 		},
-		.attempts = ATTEMPTS,.pause_ms = PAUSE_MS,
+		.search = search,.attempts = ATTEMPTS,.pause_ms = PAUSE_MS,
 	};
 	SmrtMetadataReach reach;
 	SmrtFetched fetched;

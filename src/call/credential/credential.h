@@ -9,14 +9,8 @@
 #include "lib/stringinfo.h"
 #include "pg/target.h"
 
-/* Taken and replaced as a whole.  Everything is in one memory context. */
-typedef struct SmrtCredential
-{
-	SmrtKeys	keys;
-	int64		expires_at;		/* seconds from 1970; 0: not */
-	bool		from_file;		/* may change at any time without notice */
-	const char *source;			/* "profile \"x\"", for people */
-} SmrtCredential;
+typedef struct SmrtCredential SmrtCredential;
+typedef struct SmrtSearch SmrtSearch;
 
 typedef enum SmrtProvision
 {
@@ -30,23 +24,42 @@ typedef enum SmrtProvision
  * why not ("no AWS_ACCESS_KEY_ID").  Waits for the network if it must, as
  * interruptible as a call; raises nothing of its own.
  */
-typedef SmrtProvision (*SmrtProvider) (const SmrtTarget *target,
+typedef SmrtProvision (*SmrtProvider) (const SmrtSearch *search,
 									   SmrtCredential *credential,
 									   StringInfo why);
 
-extern SmrtProvision smrt_provide_environment(const SmrtTarget *target,
+/* Taken and replaced as a whole.  Everything is in one memory context. */
+struct SmrtCredential
+{
+	SmrtKeys	keys;
+	int64		expires_at;		/* seconds from 1970; 0: not */
+	bool		from_file;		/* may change at any time without notice */
+	SmrtProvider provider;		/* who gave it; NULL: the target */
+	const char *source;			/* "profile \"x\"", for people */
+};
+
+/* For whom keys are looked for, and how far. */
+struct SmrtSearch
+{
+	const SmrtTarget *target;
+	int64		give_up_at_ms;	/* on the pump's clock */
+	bool		once;			/* a request that failed is not repeated */
+	SmrtProvider last;			/* none behind it is asked; NULL: all are */
+};
+
+extern SmrtProvision smrt_provide_environment(const SmrtSearch *search,
 											  SmrtCredential *credential,
 											  StringInfo why);
-extern SmrtProvision smrt_provide_profile(const SmrtTarget *target,
+extern SmrtProvision smrt_provide_profile(const SmrtSearch *search,
 										  SmrtCredential *credential,
 										  StringInfo why);
-extern SmrtProvision smrt_provide_web_identity(const SmrtTarget *target,
+extern SmrtProvision smrt_provide_web_identity(const SmrtSearch *search,
 											   SmrtCredential *credential,
 											   StringInfo why);
-extern SmrtProvision smrt_provide_container(const SmrtTarget *target,
+extern SmrtProvision smrt_provide_container(const SmrtSearch *search,
 											SmrtCredential *credential,
 											StringInfo why);
-extern SmrtProvision smrt_provide_imds(const SmrtTarget *target,
+extern SmrtProvision smrt_provide_imds(const SmrtSearch *search,
 									   SmrtCredential *credential,
 									   StringInfo why);
 

@@ -8,7 +8,7 @@
 #include "call/credential/surroundings.h"
 
 SmrtProvision
-smrt_provide_environment(const SmrtTarget *target, SmrtCredential *credential,
+smrt_provide_environment(const SmrtSearch *search, SmrtCredential *credential,
 						 StringInfo why)
 {
 	const char *id = smrt_surroundings_env("AWS_ACCESS_KEY_ID");

@@ -41,16 +41,22 @@ smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched, StringInfo why)
 	SmrtExchangeSpec spec = fetch->spec;
 	int			said = why->len;
 	bool		answered = false;
+	int			attempts = fetch->search->once ? 1 : fetch->attempts;
 	SmrtFaultKind failure;
 
 	spec.max_response = MAX_ANSWER;
 	spec.idle_timeout_s = IDLE_TIMEOUT_S;
-	for (int i = 0; i < fetch->attempts; i++)
+	for (int i = 0; i < attempts; i++)
 	{
+		int64		left = fetch->search->give_up_at_ms - smrt_pump_now_ms();
+
+		if (i > 0 && left <= fetch->pause_ms)
+			break;
 		if (i > 0)
 			smrt_pump_sleep(fetch->pause_ms);
 		why->len = said;
 		why->data[said] = '\0';
+		spec.timeout_ms = Max(1, Min(fetch->spec.timeout_ms, left));
 		failure = attempt(&spec, fetched, why);
 		answered = failure == SMRT_FAULT_NONE;
 		if (failure == SMRT_FAULT_ADDRESS)

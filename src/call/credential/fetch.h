@@ -6,7 +6,7 @@
 
 #include "aws/header.h"
 #include "aws/metadata_uri.h"
-#include "lib/stringinfo.h"
+#include "call/credential/credential.h"
 #include "net/exchange.h"
 
 typedef struct SmrtFetched
@@ -19,6 +19,7 @@ typedef struct SmrtFetch
 {
 	SmrtExchangeSpec spec;		/* max_response and idle_timeout_s are filled
 								 * in here */
+	const SmrtSearch *search;	/* whose bounds hold, too */
 	int			attempts;		/* in all; at least 1 */
 	int			pause_ms;		/* between two of them */
 	bool		(*try_again) (const SmrtFetched *fetched);	/* on answers other
@@ -31,7 +32,8 @@ extern SmrtAddressRule smrt_fetch_addresses(SmrtMetadataReach reach);
 
 /*
  * False, with why, when no answer came; an answer of any status is one.
- * Answers 5xx and 429 are asked for again.  Interruptible.
+ * Answers 5xx and 429 are asked for again.  Interruptible, and over when the
+ * search gives up.
  */
 extern bool smrt_fetch(const SmrtFetch *fetch, SmrtFetched *fetched,
 					   StringInfo why);

@@ -15,11 +15,13 @@
 
 typedef struct Base
 {
+	const SmrtSearch *search;
 	SmrtBuf		url;			/* without a "/" at the end */
 	SmrtAddressRule addresses;
 } Base;
 
-static bool open_session(Base *base, SmrtSpan *token, StringInfo why);
+static bool open_session(Base *base, const SmrtSearch *search, SmrtSpan *token,
+						 StringInfo why);
 static SmrtSpan get(const Base *base, SmrtSpan token, const char *path,
 					bool *missing, StringInfo why);
 static bool find_base(Base *base, StringInfo why);
@@ -29,7 +31,7 @@ static bool request(const Base *base, SmrtMethod method, const char *path,
 static int	number_from_env(const char *name, int initial, int max);
 
 SmrtProvision
-smrt_provide_imds(const SmrtTarget *target, SmrtCredential *credential,
+smrt_provide_imds(const SmrtSearch *search, SmrtCredential *credential,
 				  StringInfo why)
 {
 	static const char *const folder = "meta-data/iam/security-credentials/";
@@ -39,8 +41,7 @@ smrt_provide_imds(const SmrtTarget *target, SmrtCredential *credential,
 	SmrtSpan	json;
 	bool		missing;
 
-	(void) target;
-	if (!open_session(&base, &token, why))
+	if (!open_session(&base, search, &token, why))
 		return SMRT_PROVISION_NONE;
 	role = get(&base, token, folder, &missing, why);
 	if (role.len == 0)
@@ -64,19 +65,22 @@ smrt_provide_imds(const SmrtTarget *target, SmrtCredential *credential,
 }
 
 SmrtSpan
-smrt_imds_get(const char *path, bool *missing, StringInfo why)
+smrt_imds_get(const SmrtSearch *search, const char *path, bool *missing,
+			  StringInfo why)
 {
 	Base		base;
 	SmrtSpan	token;
 
 	*missing = false;
-	return open_session(&base, &token, why) ?
+	return open_session(&base, search, &token, why) ?
 		get(&base, token, path, missing, why) : smrt_span(NULL);
 }
 
 static bool
-open_session(Base *base, SmrtSpan *token, StringInfo why)
+open_session(Base *base, const SmrtSearch *search, SmrtSpan *token,
+			 StringInfo why)
 {
+	base->search = search;
 	return find_base(base, why) && get_token(base, token, why);
 }
 
@@ -175,6 +179,7 @@ request(const Base *base, SmrtMethod method, const char *path,
 			.addresses = base->addresses,
 			.connect_timeout_ms = timeout_ms,.timeout_ms = timeout_ms,
 		},
+		.search = base->search,
 		.attempts = number_from_env("AWS_METADATA_SERVICE_NUM_ATTEMPTS", 1, 10),
 		.pause_ms = 100,
 	};

@@ -2,9 +2,13 @@
  * The keyring.
  *
  * Keys are looked for anew from 15 minutes before they expire, as the SDKs do
- * it, or in the last quarter of their life if that is shorter.  An outage then
- * fails no call: the old keys sign while they live.  Keys out of files are read
- * again every second, which is how a rotation is seen.
+ * it, or in the last quarter of their life if that is shorter.  Keys out of
+ * files are read again every second, which is how a rotation is seen.  Nothing
+ * of that fails a call: the old keys sign while they live.
+ *
+ * A file that is written in place is empty for a moment.  So a search goes no
+ * further than to the provider that gave the last keys, until that has had none
+ * for a minute: else a session would go on as somebody else.
  *
  * Each credential lies in a memory context of its own.  It is replaced as a
  * whole, and overwritten when it goes.
@@ -23,15 +27,21 @@
 
 #define REFRESH_AHEAD_S (15 * 60)
 
+/* What a refresh may take while the old keys live: it holds up a call. */
+#define REFRESH_MS 2000
+
 /*
- * After a refresh that failed, while the old keys live: that long, or longer
- * when they live longer, since a service that hangs holds up a call each time.
+ * Between two of them, when they fail: that long, or longer when the old keys
+ * live longer.
  */
-#define REFRESH_PAUSE_S 5
+#define REFRESH_PAUSE_MS 5000
 #define REFRESHES_LEFT 15
 
 /* How old keys out of a file may be. */
 #define FILE_AGE_MS 1000
+
+/* A provider that has had no keys for so long has none. */
+#define LOST_MS 60000
 
 /* Identities kept; a backend acts for one or two. */
 #define MAX_ENTRIES 16
@@ -42,9 +52,11 @@ typedef struct Entry
 	char		identity[SMRT_SHA256_HEX_LEN + 1];
 	MemoryContext context;		/* the credential's; NULL: there is none */
 	SmrtCredential credential;
-	int64		found_at;		/* seconds from 1970 */
-	int64		found_at_ms;	/* on the pump's clock */
+	int64		found_at;		/* seconds from 1970; those below on the
+								 * pump's clock */
 	int64		pause_until_ms; /* no refresh that is not needed before */
+	int64		missing_from_ms;	/* the first search without success since
+									 * then; 0: there was none */
 	bool		rejected;		/* by the service: not to be used again */
 } Entry;
 
@@ -63,40 +75,44 @@ static Entry *find_entry(const SmrtTarget *target);
 static Entry *make_entry(const SmrtTarget *target);
 static void drop_credential(Entry *entry);
 static Need need_of(const Entry *entry);
-static int64 refresh_pause(const Entry *entry);
-static bool refresh(Entry *entry, SmrtTarget *target, StringInfo said);
+static bool lost(const Entry *entry);
+static bool refresh(Entry *entry, Need need, SmrtSearch *search,
+					StringInfo said);
+static int64 ms_left(const Entry *entry);
+static bool find(Entry *entry, const SmrtSearch *search, StringInfo said);
 static void store(Entry *entry, const SmrtCredential *found);
 static void wipe(void *keys);
 pg_noreturn static void no_credentials(const char *said);
 
 const SmrtKeys *
-smrt_keyring_get(SmrtTarget *target)
+smrt_keyring_get(SmrtTarget *target, int64 give_up_at_ms)
 {
 	Entry	   *entry;
 	Need		need;
-	StringInfoData said;
 
 	if (!found_by_looking(target))
 		return &target->keys;
 	entry = find_entry(target);
 	if (entry == NULL)
 		entry = make_entry(target);
-	need = need_of(entry);
-	if (need == NEED_NOTHING)
-		return &entry->credential.keys;
-
-	initStringInfo(&said);
-	if (!refresh(entry, target, &said))
+	/* A second time where the old keys ended while better ones were looked for. */
+	while ((need = need_of(entry)) != NEED_NOTHING)
 	{
-		if (need == NEED_NEW)
-			no_credentials(said.data);
-		/* The details are for the administrator, not for every statement. */
-		ereport(DEBUG1,
-				(errmsg_internal("could not refresh AWS credentials: %s",
-								 said.data)));
-		entry->pause_until_ms = smrt_pump_now_ms() + 1000 * refresh_pause(entry);
+		SmrtSearch	search = {.target = target,.give_up_at_ms = give_up_at_ms};
+		StringInfoData said;
+
+		initStringInfo(&said);
+		if (!refresh(entry, need, &search, &said))
+		{
+			if (need == NEED_NEW)
+				no_credentials(said.data);
+			/* The details are for the administrator, not for every statement. */
+			ereport(DEBUG1,
+					(errmsg_internal("could not refresh AWS credentials: %s",
+									 said.data)));
+		}
+		pfree(said.data);
 	}
-	pfree(said.data);
 	return &entry->credential.keys;
 }
 
@@ -177,40 +193,67 @@ need_of(const Entry *entry)
 	int64		now = (int64) time(NULL);
 	int64		life = entry->credential.expires_at - entry->found_at;
 	int64		left = entry->credential.expires_at - now;
-	int64		now_ms = smrt_pump_now_ms();
+	bool		lasting = entry->credential.expires_at == 0;
 
-	if (entry->context == NULL || entry->rejected)
+	if (entry->context == NULL || entry->rejected || (!lasting && left <= 0))
 		return NEED_NEW;
-	if (entry->credential.from_file &&
-		now_ms - entry->found_at_ms >= FILE_AGE_MS)
-		return NEED_NEW;
-	if (entry->credential.expires_at == 0)
+	if (smrt_pump_now_ms() < entry->pause_until_ms)
 		return NEED_NOTHING;
-	if (left <= 0)
-		return NEED_NEW;
-	if (now_ms < entry->pause_until_ms)
-		return NEED_NOTHING;
-	return left <= Min(REFRESH_AHEAD_S, life / 4) ? NEED_IF_POSSIBLE :
-		NEED_NOTHING;
-}
-
-static int64
-refresh_pause(const Entry *entry)
-{
-	int64		left = entry->credential.expires_at - (int64) time(NULL);
-
-	return Max(REFRESH_PAUSE_S, left / REFRESHES_LEFT);
+	if (entry->credential.from_file)
+		return lost(entry) ? NEED_NEW : NEED_IF_POSSIBLE;
+	return !lasting && left <= Min(REFRESH_AHEAD_S, life / 4) ?
+		NEED_IF_POSSIBLE : NEED_NOTHING;
 }
 
 static bool
-refresh(Entry *entry, SmrtTarget *target, StringInfo said)
+lost(const Entry *entry)
+{
+	return entry->missing_from_ms != 0 &&
+		smrt_pump_now_ms() - entry->missing_from_ms >= LOST_MS;
+}
+
+static bool
+refresh(Entry *entry, Need need, SmrtSearch *search, StringInfo said)
+{
+	int64		now_ms = smrt_pump_now_ms();
+	bool		success;
+
+	if (!lost(entry))
+		search->last = entry->credential.provider;
+	if (need == NEED_IF_POSSIBLE)
+	{
+		int64		left = ms_left(entry);
+
+		search->once = true;
+		search->give_up_at_ms = Min(search->give_up_at_ms,
+									now_ms + Min(REFRESH_MS, left / 2));
+		/* Before it: a call that is cancelled meanwhile has waited for others. */
+		entry->pause_until_ms = now_ms +
+			(entry->credential.from_file ? FILE_AGE_MS :
+			 Max(REFRESH_PAUSE_MS, left / REFRESHES_LEFT));
+	}
+	success = find(entry, search, said);
+	if (!success && entry->missing_from_ms == 0)
+		entry->missing_from_ms = now_ms;
+	return success;
+}
+
+static int64
+ms_left(const Entry *entry)
+{
+	return entry->credential.expires_at == 0 ? PG_INT64_MAX :
+		1000 * (entry->credential.expires_at - (int64) time(NULL));
+}
+
+static bool
+find(Entry *entry, const SmrtSearch *search, StringInfo said)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "sagemaker_rt credential search",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(scratch);
 	SmrtCredential found = {{{0}}};
-	bool		success = smrt_chain_walk(target, &found, said);
+	bool		success = smrt_chain_walk(search, &found, said);
 
 	if (success && found.expires_at != 0 && found.expires_at <= time(NULL))
 	{
@@ -256,8 +299,9 @@ store(Entry *entry, const SmrtCredential *found)
 	entry->credential.keys = *keys;
 	entry->credential.source = pstrdup(found->source);
 	entry->found_at = (int64) time(NULL);
-	entry->found_at_ms = smrt_pump_now_ms();
-	entry->pause_until_ms = 0;
+	entry->pause_until_ms = found->from_file ?
+		smrt_pump_now_ms() + FILE_AGE_MS : 0;
+	entry->missing_from_ms = 0;
 	entry->rejected = false;
 	MemoryContextSwitchTo(before);
 }

@@ -9,10 +9,11 @@
 /*
  * The keys to sign with for the target now.  Valid until the next call of a
  * function of this file: use them and let go.  Waits for the network if they
- * have to be found or refreshed.  Raises 28000, with what each provider said,
- * when there are none.
+ * have to be found or refreshed, until give_up_at_ms (on the pump's clock) at
+ * most.  Raises 28000, with what each provider said, when there are none.
  */
-extern const SmrtKeys *smrt_keyring_get(SmrtTarget *target);
+extern const SmrtKeys *smrt_keyring_get(SmrtTarget *target,
+										int64 give_up_at_ms);
 
 /*
  * The service has refused keys that the target signed with, whose id ends like

@@ -15,7 +15,7 @@
 
 typedef struct Walk
 {
-	const SmrtTarget *target;
+	const SmrtSearch *search;
 	const SmrtProfiles *profiles;
 	SmrtSection visited[MAX_CHAIN];
 	int			n_visited;
@@ -55,12 +55,12 @@ static char *value(const Walk *walk, SmrtSection section, const char *property);
 #define NAME(section) (int) (section).name.len, (section).name.data
 
 SmrtProvision
-smrt_provide_profile(const SmrtTarget *target, SmrtCredential *credential,
+smrt_provide_profile(const SmrtSearch *search, SmrtCredential *credential,
 					 StringInfo why)
 {
 	SmrtProfiles *profiles = smrt_surroundings_profiles(why);
-	SmrtSection section = smrt_surroundings_profile(target->profile);
-	Walk		walk = {.target = target,.profiles = profiles,.why = why};
+	SmrtSection section = smrt_surroundings_profile(search->target->profile);
+	Walk		walk = {.search = search,.profiles = profiles,.why = why};
 	SmrtProvision provision;
 
 	if (profiles == NULL)
@@ -70,7 +70,7 @@ smrt_provide_profile(const SmrtTarget *target, SmrtCredential *credential,
 	else
 	{
 		appendStringInfo(why, "there is no profile \"%.*s\"", NAME(section));
-		provision = target->profile != NULL ||
+		provision = search->target->profile != NULL ||
 			smrt_surroundings_env("AWS_PROFILE") != NULL ||
 			smrt_surroundings_env("AWS_DEFAULT_PROFILE") != NULL ?
 			SMRT_PROVISION_FAILED : SMRT_PROVISION_NONE;
@@ -110,12 +110,12 @@ by_role(Walk *walk, SmrtSection section, SmrtCredential *credential)
 		return FAILED("profile \"%.*s\" wants a one-time password (mfa_serial), which nobody can type here",
 					  NAME(section));
 	if (token_file != NULL)
-		return smrt_sts_web_identity(walk->target, &role, token_file,
+		return smrt_sts_web_identity(walk->search, &role, token_file,
 									 credential, walk->why);
 	provision = base_of_role(walk, section, credential);
 	if (provision != SMRT_PROVISION_GIVEN)
 		return SMRT_PROVISION_FAILED;
-	return smrt_sts_assume_role(walk->target, &role, credential, credential,
+	return smrt_sts_assume_role(walk->search, &role, credential, credential,
 								walk->why);
 }
 
@@ -149,7 +149,7 @@ by_source(Walk *walk, const char *name, SmrtCredential *credential)
 {
 	for (int i = 0; i < lengthof(sources); i++)
 		if (strcmp(sources[i].name, name) == 0)
-			return sources[i].provide(walk->target, credential, walk->why);
+			return sources[i].provide(walk->search, credential, walk->why);
 	return FAILED("credential_source \"%s\" is none of Environment, EcsContainer, Ec2InstanceMetadata",
 				  name);
 }

@@ -27,7 +27,7 @@
 #define ATTEMPTS 3
 #define PAUSE_MS 200
 
-static SmrtProvision ask(const SmrtTarget *target, SmrtBuf *form,
+static SmrtProvision ask(const SmrtSearch *search, SmrtBuf *form,
 						 const SmrtKeys *secrets, SmrtCredential *credential,
 						 StringInfo why);
 static void begin_form(SmrtBuf *form, const char *action, const SmrtRole *role);
@@ -45,7 +45,7 @@ static bool is_passing(const SmrtFetched *fetched);
 #define HEADER(n, v) ((SmrtHeader) {SMRT_LITERAL(n), (v)})
 
 SmrtProvision
-smrt_sts_assume_role(const SmrtTarget *target, const SmrtRole *role,
+smrt_sts_assume_role(const SmrtSearch *search, const SmrtRole *role,
 					 const SmrtCredential *base, SmrtCredential *credential,
 					 StringInfo why)
 {
@@ -58,11 +58,11 @@ smrt_sts_assume_role(const SmrtTarget *target, const SmrtRole *role,
 	}
 	begin_form(&form, "AssumeRole", role);
 	add_field(&form, "ExternalId", smrt_span(role->external_id));
-	return ask(target, &form, &base->keys, credential, why);
+	return ask(search, &form, &base->keys, credential, why);
 }
 
 SmrtProvision
-smrt_sts_web_identity(const SmrtTarget *target, const SmrtRole *role,
+smrt_sts_web_identity(const SmrtSearch *search, const SmrtRole *role,
 					  const char *token_file, SmrtCredential *credential,
 					  StringInfo why)
 {
@@ -74,17 +74,18 @@ smrt_sts_web_identity(const SmrtTarget *target, const SmrtRole *role,
 		return SMRT_PROVISION_FAILED;
 	begin_form(&form, "AssumeRoleWithWebIdentity", role);
 	add_field(&form, "WebIdentityToken", token);
-	return ask(target, &form, &secrets, credential, why);
+	return ask(search, &form, &secrets, credential, why);
 }
 
 /* Secrets with an access key id sign the form; others are in it. */
 static SmrtProvision
-ask(const SmrtTarget *target, SmrtBuf *form, const SmrtKeys *secrets,
+ask(const SmrtSearch *search, SmrtBuf *form, const SmrtKeys *secrets,
 	SmrtCredential *credential, StringInfo why)
 {
+	const SmrtTarget *target = search->target;
 	SmrtHeader	headers[6];
-	SmrtFetch	fetch = {.attempts = ATTEMPTS,.pause_ms = PAUSE_MS,
-	.try_again = is_passing};
+	SmrtFetch	fetch = {.search = search,.attempts = ATTEMPTS,
+	.pause_ms = PAUSE_MS,.try_again = is_passing};
 	SmrtFetched fetched;
 	SmrtUrl		url;
 	char	   *text = find_url(target, &url, why);

@@ -18,14 +18,14 @@ typedef struct SmrtRole
  * AssumeRole, signed with the keys of base; GIVEN or FAILED.  credential may be
  * base.
  */
-extern SmrtProvision smrt_sts_assume_role(const SmrtTarget *target,
+extern SmrtProvision smrt_sts_assume_role(const SmrtSearch *search,
 										  const SmrtRole *role,
 										  const SmrtCredential *base,
 										  SmrtCredential *credential,
 										  StringInfo why);
 
 /* AssumeRoleWithWebIdentity, not signed: the token file is what counts. */
-extern SmrtProvision smrt_sts_web_identity(const SmrtTarget *target,
+extern SmrtProvision smrt_sts_web_identity(const SmrtSearch *search,
 										   const SmrtRole *role,
 										   const char *token_file,
 										   SmrtCredential *credential,

@@ -9,7 +9,7 @@
 #include "call/credential/surroundings.h"
 
 SmrtProvision
-smrt_provide_web_identity(const SmrtTarget *target, SmrtCredential *credential,
+smrt_provide_web_identity(const SmrtSearch *search, SmrtCredential *credential,
 						  StringInfo why)
 {
 	const char *file = smrt_surroundings_env("AWS_WEB_IDENTITY_TOKEN_FILE");
@@ -28,5 +28,5 @@ smrt_provide_web_identity(const SmrtTarget *target, SmrtCredential *credential,
 		appendStringInfoString(why, "AWS_WEB_IDENTITY_TOKEN_FILE is set, AWS_ROLE_ARN is not");
 		return SMRT_PROVISION_FAILED;
 	}
-	return smrt_sts_web_identity(target, &role, file, credential, why);
+	return smrt_sts_web_identity(search, &role, file, credential, why);
 }
