@@ -54,6 +54,7 @@ struct SmrtCallSet
 
 static void end_all(void *arg);
 static void end_calls(dlist_head *list);
+static void locate(SmrtCallSet *set, int64 give_up_at_ms);
 static void send_due(SmrtCallSet *set);
 static void send_attempt(CallState *call);
 static void settle(CallState *call);
@@ -127,12 +128,7 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 
 	/* Not when the set is made: the instance may have to be asked for its region. */
 	if (set->host == NULL)
-	{
-		smrt_location_find(set->target, give_up_at_ms);
-		/* A bucket is no host of its own. */
-		set->host = smrt_host_get(smrt_span_after(set->target->url.authority,
-												  set->target->bucket_len));
-	}
+		locate(set, give_up_at_ms);
 	call = MemoryContextAllocZero(set->context, sizeof(CallState));
 	call->set = set;
 	call->request = *request;
@@ -147,6 +143,21 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	call->give_up_at_ms = give_up_at_ms;
 	dlist_push_tail(&set->active, &call->call.node);
 	return &call->call;
+}
+
+/*
+ * Where there are neither region nor keys, keys are what is told of: that says
+ * where both may stand.
+ */
+static void
+locate(SmrtCallSet *set, int64 give_up_at_ms)
+{
+	if (!smrt_location_region(set->target, give_up_at_ms))
+		(void) smrt_keyring_get(set->target, give_up_at_ms);
+	smrt_location_find(set->target, give_up_at_ms);
+	/* A bucket is no host of its own. */
+	set->host = smrt_host_get(smrt_span_after(set->target->url.authority,
+											  set->target->bucket_len));
 }
 
 void

@@ -8,10 +8,16 @@
 #include "pg/target.h"
 
 /*
- * Fills in region, base_url and url of a target if they are not yet.  Asks
- * environment, profile and instance metadata where nothing else names a region,
- * so it may wait for the network, until then at most.  Errors: 22023 for no region, a URL that is
- * not permitted, or one beside use_fips or use_dualstack.
+ * Fills in the region, if it is not yet: asks environment, profile and instance
+ * metadata where nothing else names one, so it may wait for the network, until
+ * give_up_at_ms (on the pump's clock) at most.  False: nothing names one.  Raises
+ * 22023 for one that is no name.
+ */
+extern bool smrt_location_region(SmrtTarget *target, int64 give_up_at_ms);
+
+/*
+ * Fills in all that is located of a target, likewise.  Errors: 22023 for no
+ * region, a URL that is not permitted, or one beside use_fips or use_dualstack.
  */
 extern void smrt_location_find(SmrtTarget *target, int64 give_up_at_ms);
 

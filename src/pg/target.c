@@ -30,6 +30,17 @@ typedef struct Kept
 	SmrtTarget *target;
 } Kept;
 
+static const char *const source_names[] = {
+	[SMRT_KEYS_MAPPING] = "keys of the user mapping",
+	[SMRT_KEYS_SESSION] = "keys set in this session",
+	[SMRT_KEYS_CONFIGURED] = "keys in the configuration",
+	[SMRT_KEYS_PROFILE] = "the profile that the user mapping names",
+	[SMRT_KEYS_AMBIENT] = "the database server's own identity",
+};
+
+StaticAssertDecl(lengthof(source_names) == SMRT_KEYS_AMBIENT + 1,
+				 "every source of keys needs a name");
+
 static dlist_head kept = DLIST_STATIC_INIT(kept);
 static int	n_kept;
 
@@ -40,6 +51,7 @@ static void keep(const Kept *key, SmrtTarget *target);
 static SmrtTarget *make_target(Oid server, Oid user);
 static void read_settings(SmrtTarget *target);
 static void read_server(SmrtTarget *target, const SmrtServer *server, Oid user);
+static SmrtChoice choice_of(const SmrtOptionValues *options, SmrtOption option);
 static void choose_mapping_keys(SmrtTarget *target, const SmrtServer *server,
 								Oid user);
 static void choose_setting_keys(SmrtTarget *target, Oid user);
@@ -52,6 +64,12 @@ static void set_keys(SmrtTarget *target, SmrtKeySource source, const char *id,
 static void name_identity(SmrtTarget *target, Oid owner);
 static void wipe_keys(void *target);
 static void release_origin(void *target);
+
+const char *
+smrt_key_source_name(SmrtKeySource source)
+{
+	return source_names[source];
+}
 
 SmrtTarget *
 smrt_target_get(const char *server_name)
@@ -241,10 +259,11 @@ read_server(SmrtTarget *target, const SmrtServer *server, Oid user)
 	};
 
 	target->server = server->name;
+	target->region_of_server = server->options.of[SMRT_OPTION_REGION] != NULL;
 	target->url_of_server = server->options.of[SMRT_OPTION_ENDPOINT_URL] != NULL;
-	target->use_fips = smrt_option_true(&server->options, SMRT_OPTION_USE_FIPS);
-	target->use_dualstack = smrt_option_true(&server->options,
-											 SMRT_OPTION_USE_DUALSTACK);
+	target->given_fips = choice_of(&server->options, SMRT_OPTION_USE_FIPS);
+	target->given_dualstack = choice_of(&server->options,
+										SMRT_OPTION_USE_DUALSTACK);
 	if (server->options.of[SMRT_OPTION_ALLOW_HTTP] != NULL)
 		target->allow_http = smrt_option_true(&server->options,
 											  SMRT_OPTION_ALLOW_HTTP);
@@ -258,6 +277,15 @@ read_server(SmrtTarget *target, const SmrtServer *server, Oid user)
 			*(const char **) ((char *) target + texts[i].field) = pstrdup(value);
 	}
 	choose_mapping_keys(target, server, user);
+}
+
+static SmrtChoice
+choice_of(const SmrtOptionValues *options, SmrtOption option)
+{
+	if (options->of[option] == NULL)
+		return SMRT_CHOICE_OPEN;
+	return smrt_option_true(options, option) ? SMRT_CHOICE_YES :
+		SMRT_CHOICE_NO;
 }
 
 /* Where a server is in play, only its mappings count. */

@@ -20,6 +20,17 @@ typedef enum SmrtKeySource
 	SMRT_KEYS_AMBIENT			/* what the database server finds around it */
 } SmrtKeySource;
 
+/* Its name for people: "keys of the user mapping". */
+extern const char *smrt_key_source_name(SmrtKeySource source);
+
+/* What an option says, if it is given. */
+typedef enum SmrtChoice
+{
+	SMRT_CHOICE_OPEN,
+	SMRT_CHOICE_NO,
+	SMRT_CHOICE_YES
+} SmrtChoice;
+
 typedef struct SmrtTarget
 {
 	const char *server;			/* foreign server's name; NULL: none in play */
@@ -36,10 +47,11 @@ typedef struct SmrtTarget
 	const char *s3_endpoint_url;
 
 	const char *given_region;	/* NULL: environment, profile or instance */
+	bool		region_of_server;	/* it is the server's, not the setting's */
 	const char *endpoint_url;	/* NULL: AWS's own host of the region */
 	bool		url_of_server;	/* it is the server's, not the setting's */
-	bool		use_fips;
-	bool		use_dualstack;
+	SmrtChoice	given_fips;		/* OPEN: environment or profile */
+	SmrtChoice	given_dualstack;
 	bool		allow_http;		/* plain http to other machines too */
 	const char *ca_file;		/* NULL: libcurl's own */
 	const char *proxy;			/* NULL: none */
@@ -48,6 +60,9 @@ typedef struct SmrtTarget
 
 	/* filled in by call/location.c */
 	SmrtSpan	region;
+	const char *region_source;	/* for people: "instance metadata" */
+	bool		use_fips;
+	bool		use_dualstack;
 	const char *base_url;		/* scheme, authority and path, no "/" at the
 								 * end; NULL: not located yet */
 	SmrtUrl		url;			/* the same, taken apart */
@@ -57,6 +72,17 @@ typedef struct SmrtTarget
 	MemoryContext context;		/* all of this is in it */
 	int			references;
 } SmrtTarget;
+
+/*
+ * Whether the database server's own identity signs.  What surrounds the server,
+ * its URLs and hosts among it, speaks for that only.
+ */
+static inline bool
+smrt_target_uses_surroundings(const SmrtTarget *target)
+{
+	return target->key_source == SMRT_KEYS_AMBIENT ||
+		target->key_source == SMRT_KEYS_PROFILE;
+}
 
 /*
  * The target for the current user: of that server, else of the default server,

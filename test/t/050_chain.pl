@@ -24,7 +24,9 @@ sub secret { return "secret-of-$_[0]" }
 my @known = map { ('--key', "$_:" . secret($_)) } @keys;
 my $emulator = start_emulator('--no-models', @known);
 my $tls = start_emulator('--no-models', '--tls', @known,
-	map { ('--cert-name', "$_.us-east-1.amazonaws.com") } qw(runtime.sagemaker sts));
+	(map { ('--cert-name', "$_.us-east-1.amazonaws.com") }
+		qw(runtime.sagemaker runtime-fips.sagemaker sts)),
+	'--cert-name', 'runtime.sagemaker.us-east-1.api.aws');
 my $url = $emulator->fact('url');
 my $node = start_surrounded('main', $emulator, tls => $tls);
 my $imds = qr/^ASIAIMDS/;
@@ -131,7 +133,10 @@ finds_none($node, qr/instance metadata: AWS_EC2_METADATA_DISABLED is set$/,
 surround($node);
 is_failure(asked($node), '22023', qr/^no AWS region is set$/, qr/AWS_REGION/,
 	'with no region anywhere, the error says where it may stand');
-stand_in('imds', region => 'us-east-1');
+stand_in('imds', role => undef);
+finds_none($node, qr/^environment: .+\nprofile: .+\nweb identity: .+\ncontainer: .+\ninstance metadata: .+\nregion: .+$/,
+	'with no key either, the error has a line for each provider, and one for the region');
+stand_in('imds', role => 'instance-role', region => 'us-east-1');
 signs($node, $imds, 'the region is that of the instance');
 stand_in('imds', region => undef);
 
@@ -364,6 +369,17 @@ for my $case (
 		[ 'STS', $asked ], $name);
 }
 
+# AWS_ENDPOINT_URL_STS is set.
+$node->safe_psql('postgres', qq{
+	CREATE SERVER keys_alone FOREIGN DATA WRAPPER sagemaker OPTIONS (role_arn '$arn/alone');
+	CREATE USER MAPPING FOR CURRENT_USER SERVER keys_alone
+		OPTIONS (access_key_id 'AKIDMAPPING', secret_access_key 'secret-of-AKIDMAPPING')});
+my $asked_here = count_of('sts', 'AssumeRole');
+signs($node, $sts, "a mapping's role is assumed at the host of the region", of_server('keys_alone'));
+is($tls->control('standin?name=sts')->{requests}[-1]{parameters}{RoleArn}, "$arn/alone",
+	'which STS has seen there');
+is(count_of('sts', 'AssumeRole'), $asked_here, 'and not at a URL that is for the identity of the server');
+
 $node->append_conf('postgresql.conf', "sagemaker_rt.access_key_id = 'AKIDCONFIGFILE'\n"
 	  . "sagemaker_rt.secret_access_key = '" . secret('AKIDCONFIGFILE') . "'\n");
 $node->reload;
@@ -435,6 +451,13 @@ stand_in('container', token => 'Basic other');
 finds_none($node, qr/\ncontainer: the container's service answered 401$/,
 	'a refused authorization ends the search');
 
+stand_in('container', token => undef, queue => [ 503, 503 ]);
+signs($node, $container, 'a service that fails twice is asked a third time');
+my $asked = count_of('container', 'credentials');
+stand_in('container', queue => [ 503, 503, 503 ]);
+finds_none($node, qr/\ncontainer: the container's service answered 503$/, 'and no fourth time');
+is(count_of('container', 'credentials'), $asked + 3, 'which is three times in all');
+
 surround($node, { %region, AWS_CONTAINER_CREDENTIALS_FULL_URI => 'http://169.254.170.23/v1/credentials',
 		AWS_CONTAINER_AUTHORIZATION_TOKEN => 'Basic variable',
 		AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE => home() . '/token' },
@@ -468,6 +491,8 @@ sub place
 	return "$headers{host} $region";
 }
 
+my $fips = 'runtime-fips.sagemaker.us-east-1.amazonaws.com us-east-1';
+my $dualstack = 'runtime.sagemaker.us-east-1.api.aws us-east-1';
 my $here = "127.0.0.1:" . $emulator->fact('port') . ' us-east-1';
 my $aws = 'runtime.sagemaker.us-east-1.amazonaws.com us-east-1';
 my %nowhere = (AWS_ENDPOINT_URL => 'http://127.0.0.1:1');
@@ -492,7 +517,17 @@ for my $case (
 		'so does the profile that says it' ],
 	[ { AWS_DEFAULT_REGION => 'us-east-1' }, { %$bare, '.aws/config' => "[default]\nregion = eu-west-1\n" }, $aws,
 		'AWS_DEFAULT_REGION comes before the profile' ],
-	[ { %region, AWS_DEFAULT_REGION => 'eu-west-1' }, $bare, $aws, 'AWS_REGION comes before both' ])
+	[ { %region, AWS_DEFAULT_REGION => 'eu-west-1' }, $bare, $aws, 'AWS_REGION comes before both' ],
+	[ { %region, AWS_USE_FIPS_ENDPOINT => 'true' }, $bare, $fips, 'AWS_USE_FIPS_ENDPOINT chooses the host' ],
+	[ { %region, AWS_USE_DUALSTACK_ENDPOINT => 'True' }, $bare, $dualstack,
+		'so does AWS_USE_DUALSTACK_ENDPOINT' ],
+	[ { %region }, { %$bare, '.aws/config' => "[default]\nuse_fips_endpoint = true\n" }, $fips,
+		'so does use_fips_endpoint of the profile' ],
+	[ { %region }, { %$bare, '.aws/config' => "[default]\nuse_dualstack_endpoint = true\n" }, $dualstack,
+		'and use_dualstack_endpoint' ],
+	[ { %region, AWS_USE_FIPS_ENDPOINT => 'false', AWS_USE_DUALSTACK_ENDPOINT => 'false' },
+		{ %$bare, '.aws/config' => "[default]\nuse_fips_endpoint = true\nuse_dualstack_endpoint = true\n" },
+		$aws, 'the environment comes before the profile' ])
 {
 	my ($environment, $files, $expected, $name) = @$case;
 	surround($node, $environment, $files);
@@ -505,6 +540,15 @@ surround($node, { %region, %nowhere }, $bare);
 is(place(asked($node, settings => [ "access_key_id = 'AKIDSESSION'",
 				"secret_access_key = '" . secret('AKIDSESSION') . "'" ])),
 	$aws, 'but not the URL, which is for the identity of the server');
+surround($node, { %region, AWS_USE_FIPS_ENDPOINT => 'true' }, $bare);
+is(place(asked($node, settings => [ "access_key_id = 'AKIDSESSION'",
+				"secret_access_key = '" . secret('AKIDSESSION') . "'" ])),
+	$aws, 'nor its kind of host');
+$node->safe_psql('postgres', q{CREATE SERVER plain_host FOREIGN DATA WRAPPER sagemaker
+	OPTIONS (use_fips 'false')});
+is(place(asked($node, of_server('plain_host'))), $aws, "a server's option comes before the environment");
+is_failure(asked($node), '22023', qr/^FIPS and dual-stack hosts cannot be asked for beside a URL$/,
+	qr/127[.]0[.]0[.]1/, 'and a kind of host cannot stand beside a URL');
 surround($node, { %region, AWS_ENDPOINT_URL => 'http://elsewhere.example' }, $bare);
 is_failure(asked($node, settings => []), '22023', qr/plain http is for this machine's loopback only/,
 	qr/^The URL in the database server's environment is "http:\/\/elsewhere.example"\.$/,

@@ -1,6 +1,6 @@
 /*
  * AWS's addresses on this machine: a library that a test preloads into a server.
- * Connections to the metadata addresses, to the hosts of amazonaws.com and to
+ * Connections to the metadata addresses, to the hosts of amazonaws.com and api.aws and to
  * names that tests make up are led to ports of 127.0.0.1 that AWS_HOSTS_HTTP and
  * AWS_HOSTS_HTTPS name.
  */
@@ -23,7 +23,7 @@ int
 getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
 			struct addrinfo **result)
 {
-	static const char *const ends[] = {".amazonaws.com", ".example", "-override"};
+	static const char *const ends[] = {".amazonaws.com", ".api.aws", ".example", "-override"};
 	Resolve		real = (Resolve) dlsym(RTLD_NEXT, "getaddrinfo");
 
 	for (size_t i = 0; node != NULL && i < sizeof(ends) / sizeof(ends[0]); i++)

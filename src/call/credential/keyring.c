@@ -82,7 +82,8 @@ static int64 ms_left(const Entry *entry);
 static bool find(Entry *entry, const SmrtSearch *search, StringInfo said);
 static void store(Entry *entry, const SmrtCredential *found);
 static void wipe(void *keys);
-pg_noreturn static void no_credentials(const char *said);
+pg_noreturn static void no_credentials(const SmrtTarget *target,
+									   const char *said);
 
 const SmrtKeys *
 smrt_keyring_get(SmrtTarget *target, int64 give_up_at_ms)
@@ -105,7 +106,7 @@ smrt_keyring_get(SmrtTarget *target, int64 give_up_at_ms)
 		if (!refresh(entry, need, &search, &said))
 		{
 			if (need == NEED_NEW)
-				no_credentials(said.data);
+				no_credentials(target, said.data);
 			/* The details are for the administrator, not for every statement. */
 			ereport(DEBUG1,
 					(errmsg_internal("could not refresh AWS credentials: %s",
@@ -144,9 +145,7 @@ smrt_keyring_peek(const SmrtTarget *target)
 static bool
 found_by_looking(const SmrtTarget *target)
 {
-	return target->role_arn != NULL ||
-		target->key_source == SMRT_KEYS_PROFILE ||
-		target->key_source == SMRT_KEYS_AMBIENT;
+	return target->role_arn != NULL || smrt_target_uses_surroundings(target);
 }
 
 static Entry *
@@ -330,11 +329,12 @@ wipe(void *arg)
 }
 
 static void
-no_credentials(const char *said)
+no_credentials(const SmrtTarget *target, const char *said)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 			 errmsg("no AWS credentials found"),
-			 errdetail("%s", said),
+			 errdetail("%s%s", said, target->region.len > 0 ? "" :
+					   "\nregion: neither server, setting, environment, profile nor instance names one"),
 			 errhint("Create a user mapping, or provide keys to the database server; sagemaker_check() shows what it looks at.")));
 }

@@ -33,7 +33,6 @@ static SmrtProvision ask(const SmrtSearch *search, SmrtBuf *form,
 static void begin_form(SmrtBuf *form, const char *action, const SmrtRole *role);
 static void add_field(SmrtBuf *form, const char *name, SmrtSpan value);
 static char *find_url(const SmrtTarget *target, SmrtUrl *url, StringInfo why);
-static const char *ambient_url(const SmrtTarget *target);
 static int	sign(const SmrtTarget *target, const SmrtUrl *url, SmrtSpan body,
 				 const SmrtKeys *keys, SmrtHeader *headers, int n);
 static SmrtProvision read_answer(const SmrtFetched *fetched,
@@ -153,8 +152,13 @@ find_url(const SmrtTarget *target, SmrtUrl *url, StringInfo why)
 	char	   *text;
 	SmrtError	error;
 
-	if (given == NULL)
-		given = ambient_url(target);
+	if (given == NULL && smrt_target_uses_surroundings(target))
+		given = smrt_surroundings_endpoint_url(target->profile, "sts");
+	if (target->region.len == 0)
+	{
+		appendStringInfoString(why, "there is no region to ask STS in");
+		return NULL;
+	}
 	text = given ? pstrdup(given) :
 		smrt_location_url(target, SMRT_SERVICE_STS);
 	for (size_t len = strlen(text); len > 0 && text[len - 1] == '/'; len--)
@@ -170,16 +174,6 @@ find_url(const SmrtTarget *target, SmrtUrl *url, StringInfo why)
 	else
 		return text;
 	return NULL;
-}
-
-/* What surrounds the server speaks for its own identity only. */
-static const char *
-ambient_url(const SmrtTarget *target)
-{
-	if (target->key_source != SMRT_KEYS_AMBIENT &&
-		target->key_source != SMRT_KEYS_PROFILE)
-		return NULL;
-	return smrt_surroundings_endpoint_url(target->profile, "sts");
 }
 
 static int

@@ -16,6 +16,7 @@
 /* A web identity token or a container's authorization. */
 #define MAX_TOKEN (64 * 1024)
 
+static bool says_true(const char *value);
 static const char *home(void);
 static SmrtSpan read_file(const char *path, size_t max, StringInfo why);
 static SmrtProfileEnvironment environment(void);
@@ -35,8 +36,12 @@ smrt_surroundings_env(const char *name)
 bool
 smrt_surroundings_env_true(const char *name)
 {
-	const char *value = smrt_surroundings_env(name);
+	return says_true(smrt_surroundings_env(name));
+}
 
+static bool
+says_true(const char *value)
+{
 	return value != NULL && pg_strcasecmp(value, "true") == 0;
 }
 
@@ -201,12 +206,21 @@ smrt_surroundings_property(const char *given_profile, const char *property)
 	return value;
 }
 
+bool
+smrt_surroundings_choice(const char *given_profile, const char *variable,
+						 const char *property)
+{
+	const char *value = smrt_surroundings_env(variable);
+
+	return says_true(value ? value :
+					 smrt_surroundings_property(given_profile, property));
+}
+
 const char *
 smrt_surroundings_endpoint_url(const char *given_profile, const char *service)
 {
 	char	   *variable = psprintf("AWS_ENDPOINT_URL_%s", service);
 	const char *url;
-	char	   *ignore;
 	char	   *services;
 
 	if (smrt_surroundings_env_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))
@@ -218,9 +232,8 @@ smrt_surroundings_endpoint_url(const char *given_profile, const char *service)
 		url = smrt_surroundings_env("AWS_ENDPOINT_URL");
 	if (url != NULL)
 		return url;
-	ignore = smrt_surroundings_property(given_profile,
-										"ignore_configured_endpoint_urls");
-	if (ignore != NULL && pg_strcasecmp(ignore, "true") == 0)
+	if (says_true(smrt_surroundings_property(given_profile,
+											 "ignore_configured_endpoint_urls")))
 		return NULL;
 	services = smrt_surroundings_property(given_profile, "services");
 	if (services != NULL)

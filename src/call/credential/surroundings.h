@@ -39,6 +39,11 @@ extern SmrtSection smrt_surroundings_profile(const char *given);
 extern char *smrt_surroundings_property(const char *given_profile,
 										const char *property);
 
+/* Whether the variable, else the property of that profile, says "true". */
+extern bool smrt_surroundings_choice(const char *given_profile,
+									 const char *variable,
+									 const char *property);
+
 /*
  * The URL that environment or profile set for a service ("sts",
  * "sagemaker_runtime") or for all; NULL: none, or they are to be ignored.
