@@ -75,14 +75,6 @@ static const StepRow steps[] = {
 	{"invocation", check_invocation},
 };
 
-static const char *const source_names[] = {
-	[SMRT_KEYS_MAPPING] = "keys of the user mapping",
-	[SMRT_KEYS_SESSION] = "keys set in this session",
-	[SMRT_KEYS_CONFIGURED] = "keys in the configuration",
-	[SMRT_KEYS_PROFILE] = "the profile that the user mapping names",
-	[SMRT_KEYS_AMBIENT] = "the database server's own identity",
-};
-
 static const char ok[] = "ok";
 static const char failed[] = "failed";
 static const char skipped[] = "skipped";
@@ -193,7 +185,7 @@ check_target(Check *check, SmrtCheckStep *step)
 						   check->target->server ? check->target->server : "",
 						   check->target->server ? "\"" : "",
 						   GetUserNameFromId(GetUserId(), false),
-						   source_names[check->target->key_source],
+						   smrt_key_source_name(check->target->key_source),
 						   check->target->role_arn ? ", then role " : "",
 						   check->target->role_arn ? check->target->role_arn : "");
 }
@@ -207,8 +199,7 @@ check_surroundings(Check *check, SmrtCheckStep *step)
 	struct passwd *user;
 	int			n = 0;
 
-	if (check->target->key_source != SMRT_KEYS_AMBIENT &&
-		check->target->key_source != SMRT_KEYS_PROFILE)
+	if (!smrt_target_uses_surroundings(check->target))
 	{
 		step->outcome = skipped;
 		step->found = "the database server's own identity is not used";
@@ -255,8 +246,9 @@ static void
 check_region(Check *check, SmrtCheckStep *step)
 {
 	smrt_location_find(check->target, give_up_at_ms(check));
-	step->found = psprintf("%.*s", (int) check->target->region.len,
-						   check->target->region.data);
+	step->found = psprintf("%.*s, from %s", (int) check->target->region.len,
+						   check->target->region.data,
+						   check->target->region_source);
 }
 
 static void
@@ -269,7 +261,7 @@ check_credentials(Check *check, SmrtCheckStep *step)
 
 	step->found = psprintf("%s, key ending in %s%s",
 						   credential ? credential->source :
-						   source_names[check->target->key_source],
+						   smrt_key_source_name(check->target->key_source),
 						   id.len > SMRT_KEY_ID_TAIL ?
 						   id.data + id.len - SMRT_KEY_ID_TAIL : "(too short)",
 						   smrt_span_absent(keys->session_token) ? "" :
@@ -309,8 +301,8 @@ check_lookup(Check *check, SmrtCheckStep *step)
 		exchange->phase == SMRT_PHASE_RESOLVING)
 		report_exchange(check);
 	step->found = target->proxy ? "left to the proxy" :
-		psprintf("%.*s has an address", (int) target->url.host.len,
-				 target->url.host.data);
+		psprintf("%.*s has the address %s", (int) target->url.host.len,
+				 target->url.host.data, exchange->address);
 }
 
 static void
@@ -367,6 +359,11 @@ check_invocation(Check *check, SmrtCheckStep *step)
 		step->found = "not asked for";
 		return;
 	}
+	if (smrt_span_absent(check->endpoint))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no endpoint is named"),
+				 errhint("Name one: sagemaker_check('my-endpoint', send => true).")));
 	request.members[SMRT_MEMBER_TARGET_VARIANT] = smrt_span(NO_VARIANT);
 	smrt_request_require(&request);
 	set = smrt_callset_create(check->target, &check->target->limits);

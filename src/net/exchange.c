@@ -153,6 +153,7 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 {
 	SmrtExchange *exchange = &transfer->exchange;
 	long		status = 0;
+	char	   *ip;
 
 	if (code != CURLE_OK)
 	{
@@ -175,6 +176,10 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 	exchange->status = (int) status;
 	exchange->headers = smrt_buf_span(&transfer->headers);
 	exchange->body = smrt_buf_span(&transfer->body);
+	/* A connection that was there is used without a word to us. */
+	if (exchange->address[0] == '\0' &&
+		curl_easy_getinfo(transfer->easy, CURLINFO_PRIMARY_IP, &ip) == CURLE_OK)
+		strlcpy(exchange->address, ip, sizeof(exchange->address));
 	exchange->failure = SMRT_FAULT_NONE;
 	exchange->finished_us = wall_clock_us();
 	exchange->done = true;

@@ -68,6 +68,8 @@ typedef struct SmrtExchange
 	SmrtFaultKind failure;		/* NONE: there is an answer, of any status */
 	const char *failure_text;	/* libcurl's or ours */
 	SmrtPhase	phase;			/* reached */
+	char		address[46];	/* of the host, or the proxy, that was contacted
+								 * last; "": none */
 	int			status;
 	SmrtSpan	headers;		/* lines of the last answer, without the first */
 	SmrtSpan	body;

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <unistd.h>
 
 #include "net/transfer.h"
@@ -344,6 +345,10 @@ on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *addre
 	transfer->resolving = false;
 	if (transfer->parked)
 		return CURL_SOCKET_BAD;
+	(void) getnameinfo(&address->addr, address->addrlen,
+					   transfer->exchange.address,
+					   sizeof(transfer->exchange.address), NULL, 0,
+					   NI_NUMERICHOST);
 	if (refusal != NULL)
 	{
 		/* At once: libcurl may wait long before it tries the next address. */

@@ -9,10 +9,13 @@
 #include "pg/compat.h"
 #include "pg/server.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/syscache.h"
 
 #define WRAPPER "sagemaker"
+
+#define MAKE_ONE "Name a server that was made by CREATE SERVER ... FOREIGN DATA WRAPPER " WRAPPER "."
 
 static uint64 generation = 1;
 
@@ -21,17 +24,26 @@ static void watch_catalogs(void);
 Oid
 smrt_server_require(const char *name, Oid user)
 {
-	ForeignServer *server = GetForeignServerByName(name, false);
-	AclResult	result;
+	ForeignServer *server = GetForeignServerByName(name, true);
 
+	if (server == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("server \"%s\" does not exist", name),
+				 errhint(MAKE_ONE)));
 	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, WRAPPER) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("server \"%s\" is not of foreign-data wrapper \"%s\"",
-						name, WRAPPER)));
-	result = smrt_server_aclcheck(server->serverid, user);
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FOREIGN_SERVER, name);
+						name, WRAPPER),
+				 errhint(MAKE_ONE)));
+	if (smrt_server_aclcheck(server->serverid, user) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for foreign server %s", name),
+				 errhint("Have its owner GRANT USAGE ON FOREIGN SERVER %s TO %s.",
+						 quote_identifier(name),
+						 quote_identifier(GetUserNameFromId(user, false)))));
 	return server->serverid;
 }
 

@@ -106,7 +106,11 @@ like($rows->{credentials}{found},
 	qr/^keys of the user mapping, key ending in 0001, with a session token$/,
 	'of the key, four characters are shown');
 is($rows->{host}{found}, $url, 'the host');
-is($rows->{region}{found}, 'us-east-1', 'the region');
+is($rows->{region}{found}, "us-east-1, from the server's option region",
+	'the region, and who names it');
+my $lookup = q{SELECT found FROM sagemaker_check('echo', 'here') WHERE step = 'name lookup'};
+is($node->safe_psql('postgres', "$lookup; $lookup"),
+	join("\n", ('127.0.0.1 has the address 127.0.0.1') x 2), 'the address, of a connection that is there, too');
 like($rows->{clock}{found}, qr/^the host's clock is [01] s (ahead of|behind) ours$/, 'the clock');
 is(scalar(grep { defined $rows->{$_}{hint} } @steps), 0, 'no hint');
 my ($request) = $emulator->requests('variants');
@@ -126,8 +130,10 @@ is_check(check("'echo', 'here'"), "$not_ambient, invocation skipped", 'invocatio
 is($emulator->request_count('echo'), 0, 'the endpoint is not asked');
 is($emulator->control('stats')->{requests}, 1, 'its host is, once');
 
-is_check(check("'echo', send => true", @here, @keys), $not_ambient, 'target',
+$rows = check("'echo', send => true", @here, @keys);
+is_check($rows, $not_ambient, 'target',
 	qr/^settings, role "postgres", keys set in this session$/, 'without a server');
+is($rows->{region}{found}, 'us-east-1, from "sagemaker_rt.region"', 'the setting names the region');
 is_check(check("'echo', 'here', true", 'BEGIN READ ONLY'), $not_ambient, undef, undef,
 	'in a READ ONLY transaction');
 is_check(check("'echo', send => true", @keys, $here[0],
@@ -150,7 +156,7 @@ like($rows->{surroundings}{found},
 	qr{^operating system user \S+, HOME \Q$home\E\n\Q$home\E/\.aws/config is not there\n\Q$home\E/\.aws/credentials is not there\nenvironment:( AWS_\w+)+$},
 	'surroundings: user, files, names of variables');
 like($rows->{surroundings}{found}, qr/ AWS_SESSION_TOKEN\b/, 'the token among them');
-is($rows->{region}{found}, 'us-east-1', 'and the region of the instance');
+is($rows->{region}{found}, 'us-east-1, from instance metadata', 'and the region of the instance');
 
 $emulator->control('standin', { name => 'imds', role => undef, region => undef });
 is_check(check("'echo'", $here[1]), failed_at('region'), 'region',
@@ -186,6 +192,11 @@ $node->safe_psql('postgres', qq{
 is_check(check("'echo', 'assumed', true"), '', 'credentials',
 	qr/^profile "default", role assumed, key ending in \w{4}, with a session token, for \d+ s more$/,
 	'a role');
+$node->safe_psql('postgres', q{CREATE USER MAPPING FOR plain SERVER assumed
+	OPTIONS (access_key_id 'AKIDMAPPED0004', secret_access_key 'mapped-secret');
+	GRANT USAGE ON FOREIGN SERVER assumed TO plain});
+like(check("server => 'assumed'", 'SET ROLE plain')->{credentials}{found},
+	qr/^keys of the user mapping, role assumed, key ending in /, "by a mapping's keys");
 like(check("server => 'assumed'")->{target}{found},
 	qr{, then role arn:aws:iam::123456789012:role/scorer$}, 'which role is said');
 $emulator->control('standin', { name => 'sts', faults => { AssumeRole => {
@@ -256,12 +267,15 @@ for my $case (
 	is_check(check("'$endpoint', send => true", @here, @keys, @$settings),
 		"$not_ambient, invocation failed", 'invocation', $found, $name);
 }
-is(check('send => true', @here, @keys)->{invocation}{outcome}, 'failed',
-	'to send without an endpoint fails');
-is_check(check("'echo', 'none'"), failed_at('target'), 'target',
+is_check($rows = check('send => true', @here, @keys), "$not_ambient, invocation failed",
+	'invocation', qr/^no endpoint is named$/, 'to send without an endpoint');
+like($rows->{invocation}{hint}, qr/^Name one: /, 'how to is said');
+is_check($rows = check("'echo', 'none'"), failed_at('target'), 'target',
 	qr/^server "none" does not exist$/, 'server unknown');
-is_check(check("'echo', 'other'"), failed_at('target'), 'target',
+like($rows->{target}{hint}, qr/CREATE SERVER/, 'how servers are made is said');
+is_check($rows = check("'echo', 'other'"), failed_at('target'), 'target',
 	qr/^server "other" is not of foreign-data wrapper "sagemaker"$/, 'a server of another kind');
+like($rows->{target}{hint}, qr/FOREIGN DATA WRAPPER sagemaker/, 'which kind is said');
 
 #
 # Who sees what.
@@ -278,8 +292,10 @@ is_check($rows, failed_at('target'), 'target',
 ok(!defined $rows->{surroundings}{found}, 'sees nothing of what surrounds the server');
 is_check(check("server => 'here'", @plain), failed_at('target'), 'target',
 	qr/has no user mapping for server "here"/, 'a plain role without a mapping');
-is_check(check("server => 'elsewhere'", @plain), failed_at('target'), 'target',
+is_check($rows = check("server => 'elsewhere'", @plain), failed_at('target'), 'target',
 	qr/^permission denied for foreign server elsewhere$/, 'a plain role without USAGE');
+is($rows->{target}{hint}, 'Have its owner GRANT USAGE ON FOREIGN SERVER elsewhere TO plain.',
+	'which right it lacks is said');
 is_check(check('', @plain, @keys), failed_at('region', $not_ambient), 'target',
 	qr/^settings, role "plain", keys set in this session$/, 'a plain role with keys of its own');
 $node->safe_psql('postgres', "CREATE USER MAPPING FOR plain SERVER here

@@ -55,11 +55,10 @@ find_base(const SmrtSearch *search, SmrtCredential *credential,
 	const SmrtTarget *target = search->target;
 	static const ProviderRow profile = {"profile", smrt_provide_profile};
 
-	if (target->key_source != SMRT_KEYS_PROFILE &&
-		target->key_source != SMRT_KEYS_AMBIENT)
+	if (!smrt_target_uses_surroundings(target))
 	{
 		credential->keys = target->keys;
-		credential->source = "given keys";
+		credential->source = smrt_key_source_name(target->key_source);
 		return true;
 	}
 	/* AWS_PROFILE is not explicit: keys in the environment come before it. */
