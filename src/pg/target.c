@@ -213,7 +213,7 @@ make_target(Oid serverid, Oid user)
 	}
 	else
 		choose_setting_keys(target, user);
-	name_identity(target, OidIsValid(server.mapping) ? server.mapping :
+	name_identity(target, OidIsValid(target->mapping) ? target->mapping :
 				  target->key_source == SMRT_KEYS_SESSION ? user : InvalidOid);
 	MemoryContextSwitchTo(before);
 	return target;
@@ -259,6 +259,7 @@ read_server(SmrtTarget *target, const SmrtServer *server, Oid user)
 	};
 
 	target->server = server->name;
+	target->mapping = server->mapping;
 	target->region_of_server = server->options.of[SMRT_OPTION_REGION] != NULL;
 	target->url_of_server = server->options.of[SMRT_OPTION_ENDPOINT_URL] != NULL;
 	target->given_fips = choice_of(&server->options, SMRT_OPTION_USE_FIPS);

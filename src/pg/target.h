@@ -34,6 +34,7 @@ typedef enum SmrtChoice
 typedef struct SmrtTarget
 {
 	const char *server;			/* foreign server's name; NULL: none in play */
+	Oid			mapping;		/* InvalidOid: none */
 	char		identity[SMRT_SHA256_HEX_LEN + 1];	/* differs where any of
 													 * the keys' origins or
 													 * ca_file does */

@@ -50,6 +50,7 @@ typedef struct Entry
 {
 	dlist_node	node;			/* in entries, the last used first */
 	char		identity[SMRT_SHA256_HEX_LEN + 1];
+	Oid			mapping;		/* whose it is; InvalidOid: no mapping's */
 	MemoryContext context;		/* the credential's; NULL: there is none */
 	SmrtCredential credential;
 	int64		found_at;		/* seconds from 1970; those below on the
@@ -73,6 +74,8 @@ static int	n_entries;
 static bool found_by_looking(const SmrtTarget *target);
 static Entry *find_entry(const SmrtTarget *target);
 static Entry *make_entry(const SmrtTarget *target);
+static void forget_mapping(Oid mapping);
+static void drop_entry(Entry *entry);
 static void drop_credential(Entry *entry);
 static Need need_of(const Entry *entry);
 static bool lost(const Entry *entry);
@@ -171,19 +174,37 @@ make_entry(const SmrtTarget *target)
 {
 	Entry	   *entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Entry));
 
+	forget_mapping(target->mapping);
 	strlcpy(entry->identity, target->identity, sizeof(entry->identity));
+	entry->mapping = target->mapping;
 	dlist_push_head(&entries, &entry->node);
 	if (++n_entries > MAX_ENTRIES)
-	{
-		Entry	   *oldest = dlist_container(Entry, node,
-											 dlist_tail_node(&entries));
-
-		dlist_delete(&oldest->node);
-		drop_credential(oldest);
-		pfree(oldest);
-		n_entries--;
-	}
+		drop_entry(dlist_container(Entry, node, dlist_tail_node(&entries)));
 	return entry;
+}
+
+/* One that was altered has another identity now, and no use for the old keys. */
+static void
+forget_mapping(Oid mapping)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &entries)
+	{
+		Entry	   *entry = dlist_container(Entry, node, iter.cur);
+
+		if (OidIsValid(mapping) && entry->mapping == mapping)
+			drop_entry(entry);
+	}
+}
+
+static void
+drop_entry(Entry *entry)
+{
+	dlist_delete(&entry->node);
+	drop_credential(entry);
+	pfree(entry);
+	n_entries--;
 }
 
 static Need
