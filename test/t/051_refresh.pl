@@ -275,6 +275,27 @@ surround($node, { %environment, AWS_CONTAINER_CREDENTIALS_FULL_URI => 'http://16
 	like(signer_now($session, 'one'), qr/^ASIASTS/, 'its role is assumed anew');
 	is_deeply([ map { $_->{signed_by} } @{ stand_in('sts')->{requests} } ],
 		[ 'AKIDFIRST', 'AKIDSECOND' ], 'by the new keys');
+	my ($before) = map { $_->{secret_access_key} } @{ stand_in('sts')->{requests} };
+	my $memory = memory_of($session->pid);
+  SKIP:
+	{
+		skip 'this system lets nobody look into a process', 1 unless $memory;
+		ok($memory !~ /\Q$before\E/, 'and its keys of before are overwritten');
+	}
+
+	# What STS is asked with is part of whose keys they are.
+	for my $change ("ADD external_id 'partner'", "ADD role_session_name 'another'",
+		"SET sts_endpoint_url '$url/sts/'")
+	{
+		my $asked = count_of('sts', 'AssumeRole');
+
+		$node->safe_psql('postgres', "ALTER SERVER one OPTIONS ($change)");
+		like(signer_now($session, 'one'), qr/^ASIASTS/, "after $change");
+		is(count_of('sts', 'AssumeRole'), $asked + 1, 'the role is assumed anew');
+	}
+	is_deeply({ %{ stand_in('sts')->{requests}[-1]{parameters} }{ 'ExternalId', 'RoleSessionName' } },
+		{ ExternalId => 'partner', RoleSessionName => 'another' }, 'as the server says');
+	$node->safe_psql('postgres', "ALTER SERVER one OPTIONS (DROP external_id, DROP role_session_name)");
 	$node->safe_psql('postgres', "ALTER USER MAPPING FOR CURRENT_USER SERVER one OPTIONS "
 		  . "(SET access_key_id 'AKIDFIRST', SET secret_access_key '" . secret('AKIDFIRST') . "')");
 	$session->quit;
@@ -309,7 +330,19 @@ surround($node, \%environment, { '.aws/credentials' => profile('AKIDFILEONE') })
 	is(count_of('imds', 'token'), 0, 'the instance is not asked for others');
 	append_to_file($path, "aws_secret_access_key = " . secret('AKIDFILETWO') . "\n");
 	ok(wait_until(sub { signer_now($session) eq 'AKIDFILETWO' }), 'until it is whole');
+
+	unlink $path;
+	ok( wait_until(sub {
+				return $session->run(calls(1, 'mirror'))->{errors} =~ /could not refresh/;
+			}), 'when the file is gone again');
+	set_clock(55);
+	is(signer_now($session), 'AKIDFILETWO', 'the keys that it had sign on');
+	set_clock(65);
+	like(signer_now($session), qr/^ASIAIMDS/, 'for a minute: then those of the instance do');
 	$session->quit;
+	set_clock(0);
+	$emulator->reset;
+	write_file('.aws/credentials', profile('AKIDFILETWO'));
 }
 
 #
@@ -335,10 +368,31 @@ surround($node, \%environment, { '.aws/credentials' => profile('AKIDFILEONE') })
 }
 
 #
-# Outages.
+# When.
 #
 
 surround($node, \%environment);
+{
+	my $session = Session->new($node);
+	my $life = 4 * 3600;
+
+	stand_in('imds', lifetime => $life);
+	like(signer_now($session), qr/^ASIAIMDS/, 'keys that live for hours sign');
+	set_clock($life - 930);
+	signer_now($session);
+	is(count_of('imds', 'credentials'), 1, 'they are kept until 15 minutes before they end');
+	set_clock($life - 870);
+	signer_now($session);
+	is(count_of('imds', 'credentials'), 2, 'others are asked for then');
+	$session->quit;
+	set_clock(0);
+	$emulator->reset;
+}
+
+#
+# Outages.
+#
+
 {
 	my $session = Session->new($node);
 

@@ -32,6 +32,7 @@ my $node;
 {
 	local %ENV = (%ENV, LD_PRELOAD => $library, LYING_RESOLVER_LOG => $connections,
 		AWS_CONFIG_FILE => $profiles, AWS_SHARED_CREDENTIALS_FILE => $credentials,
+		AWS_CONTAINER_CREDENTIALS_FULL_URI => "https://link-local.test:$port/keys",
 		AWS_EC2_METADATA_DISABLED => 'true');
 	$node = start_node('main', $emulator, "session_preload_libraries = 'sagemaker_rt'",
 		'sagemaker_rt.max_attempts = 1', "sagemaker_rt.endpoint_url = ''");
@@ -305,6 +306,17 @@ for my $host ('169.254.169.254', 'link-local.test')
 	END $d$});
 	like($outcome, $failing{endpoint_url}, "nor by way of a profile, to $host");
 }
+
+# Keys are not fetched from there either, but from AWS's own addresses.
+unlink $profiles;
+append_to_file($profiles, "[profile p]\nrole_arn = arn:aws:iam::123456789012:role/r\n"
+	  . "credential_source = EcsContainer\n");
+like((outcomes_of($superuser, q{DO $d$ BEGIN
+		CREATE SERVER new FOREIGN DATA WRAPPER sagemaker OPTIONS (profile 'p');
+		PERFORM sagemaker_invoke('echo', '', server => 'new');
+	END $d$}))[0],
+	qr{^28000: no AWS credentials found profile: no answer from https://link-local[.]test\S+ it is a link-local or metadata address},
+	'a name in the URL of the container leads to no other service');
 
 # Nor does such a file give a URL that is too long to be signed and sent.
 unlink $profiles;

@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use SageMakerTest;
 use Test::More;
 
-our @EXPORT = qw(start_surrounded surround home write_file settings asked
+our @EXPORT = qw(start_surrounded surround home write_file set_clock settings asked
   signer signs finds_none stand_in count_of);
 
 my $folder = PostgreSQL::Test::Utils::tempdir_short();
@@ -35,7 +35,8 @@ sub start_surrounded
 		'-o', $library, dirname(__FILE__) . '/aws_hosts.c', '-ldl') == 0
 	  or die 'aws_hosts.c does not compile';
 	$emulator = $http;
-	%preload = (LD_PRELOAD => $library, AWS_HOSTS_HTTP => $http->fact('port'));
+	%preload = (LD_PRELOAD => $library, AWS_HOSTS_HTTP => $http->fact('port'),
+		AWS_HOSTS_CLOCK => "$folder/clock");
 	$preload{AWS_HOSTS_HTTPS} = $options{tls}->fact('port') if $options{tls};
 	$node->init;
 	$node->append_conf('postgresql.conf',
@@ -79,6 +80,15 @@ sub write_file
 	close $file;
 	rename "$path.new", $path or die "$path: $!";
 	return $path;
+}
+
+# The server's clocks are ahead by so many seconds from now on.  Sessions that are
+# open must not see them go back.
+sub set_clock
+{
+	my ($ahead) = @_;
+	write_file("$folder/clock", $ahead);
+	return;
 }
 
 # What a superuser sets to reach the emulator.
