@@ -26,6 +26,8 @@ my $emulator = start_emulator('--no-models',
 	map { ('--key', "$_:" . secret($_)) } @keys);
 my $url = $emulator->fact('url');
 my $node = start_surrounded('main', $emulator);
+# A key that ends by use ends all calls at once that it has signed.
+$node->append_conf('postgresql.conf', "sagemaker_rt.concurrency = 1\n");
 my $arn = 'arn:aws:iam::123456789012:role';
 my %environment = (AWS_REGION => 'us-east-1', AWS_ENDPOINT_URL_STS => "$url/sts",
 	AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME => $url, AWS_METADATA_SERVICE_TIMEOUT => 30);
