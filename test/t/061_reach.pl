@@ -103,10 +103,11 @@ sub all_fail
 
 my %free_setting = map { ("sagemaker_rt.$_" => 1) }
   qw(connect_timeout timeout total_timeout max_attempts max_response_size
-  retry_timeouts idle_timeout default_server batch concurrency);
+  retry_timeouts idle_timeout default_server batch concurrency on_error);
 my %value_of = map { split /\|/ } split /\n/, $node->safe_psql('postgres',
 	"SELECT name || '|' || boot_val FROM pg_settings WHERE name LIKE 'sagemaker\\_rt.%' AND boot_val <> ''
 	UNION ALL SELECT name || '|x' FROM pg_settings WHERE name LIKE 'sagemaker\\_rt.%' AND boot_val = ''");
+$value_of{'sagemaker_rt.on_error'} = 'null';    # one of three words
 my @bound = grep { !$free_setting{$_} } sort keys %value_of;
 cmp_ok(scalar @bound, '>=', 6, 'settings of where and whose: ' . join ', ', @bound);
 
