@@ -16,28 +16,19 @@
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
 
-typedef enum Layout
-{
-	LAYOUT_CSV,
-	LAYOUT_JSON,
-	LAYOUT_LINES,
-	LAYOUT_RECORDIO,
-	LAYOUT_NPY
-} Layout;
-
 typedef struct TypeRow
 {
 	SmrtSpan	content_type;	/* without parameters */
-	Layout		layout;
+	SmrtAnswerFormat format;
 } TypeRow;
 
 static const TypeRow types[] = {
-	{SMRT_LITERAL("text/csv"), LAYOUT_CSV},
-	{SMRT_LITERAL("application/json"), LAYOUT_JSON},
-	{SMRT_LITERAL("application/jsonlines"), LAYOUT_LINES},
-	{SMRT_LITERAL("application/x-ndjson"), LAYOUT_LINES},
-	{SMRT_LITERAL("application/x-recordio-protobuf"), LAYOUT_RECORDIO},
-	{SMRT_LITERAL("application/x-npy"), LAYOUT_NPY},
+	{SMRT_LITERAL("text/csv"), SMRT_ANSWER_CSV},
+	{SMRT_LITERAL("application/json"), SMRT_ANSWER_JSON},
+	{SMRT_LITERAL("application/jsonlines"), SMRT_ANSWER_JSONLINES},
+	{SMRT_LITERAL("application/x-ndjson"), SMRT_ANSWER_JSONLINES},
+	{SMRT_LITERAL("application/x-recordio-protobuf"), SMRT_ANSWER_RECORDIO},
+	{SMRT_LITERAL("application/x-npy"), SMRT_ANSWER_NPY},
 };
 
 /* Where containers put the list, the likeliest first. */
@@ -46,7 +37,9 @@ static const char *const list_names[] = {"predictions", "outputs", "scores",
 
 static bool split(const SmrtModel *model, const SmrtResponse *response,
 				  int n_rows, SmrtAnswer *answer, SmrtError *error);
-static bool find_layout(SmrtSpan content_type, Layout *layout);
+static SmrtAnswerFormat format_of(const SmrtModel *model,
+								  SmrtSpan content_type);
+static SmrtAnswerFormat find_format(SmrtSpan content_type);
 static bool is_markup(SmrtSpan body);
 static bool split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 					  SmrtAnswer *answer, SmrtError *error);
@@ -101,23 +94,15 @@ static bool
 split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 	  SmrtAnswer *answer, SmrtError *error)
 {
-	Layout		layout;
-	bool		is_known = find_layout(response->content_type, &layout);
+	SmrtAnswerFormat format = format_of(model, response->content_type);
 	SmrtSpan	body = response->body;
-	const char *accept = model->members[SMRT_MEMBER_ACCEPT];
 	char	   *converted;
 
-	/* What says nothing is what was asked for, or at least as it is written. */
-	if (!is_known &&
-		!find_layout(smrt_span(accept ? accept : smrt_model_accept(model)),
-					 &layout))
-		layout = smrt_model_row_kind(model) == SMRT_ROW_JSON ? LAYOUT_JSON :
-			LAYOUT_CSV;
 	memset(answer, 0, sizeof(*answer));
-	answer->json = layout != LAYOUT_CSV;
-	if (layout == LAYOUT_RECORDIO || layout == LAYOUT_NPY)
+	answer->json = format != SMRT_ANSWER_CSV;
+	if (format == SMRT_ANSWER_RECORDIO || format == SMRT_ANSWER_NPY)
 	{
-		converted = layout == LAYOUT_RECORDIO ?
+		converted = format == SMRT_ANSWER_RECORDIO ?
 			smrt_tensor_from_recordio(body, error) :
 			smrt_tensor_from_npy(body, error);
 		return converted != NULL &&
@@ -129,22 +114,42 @@ split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 	if (converted != body.data)
 		body = smrt_span(converted);
 	/* To CSV anything is a text, a page of HTML too. */
-	if (layout == LAYOUT_CSV && !is_known && is_markup(body))
+	if (format == SMRT_ANSWER_CSV && is_markup(body) &&
+		find_format(response->content_type) == SMRT_ANSWER_COUNT)
 		return smrt_error_set(error, "the answer is of type \"%s\"",
 							  smrt_report_text(response->content_type, 100));
-	switch (layout)
+	switch (format)
 	{
-		case LAYOUT_CSV:
+		case SMRT_ANSWER_CSV:
 			return split_csv(model, body, n_rows, answer, error);
-		case LAYOUT_LINES:
+		case SMRT_ANSWER_JSONLINES:
 			return split_lines(body, n_rows, answer, error);
 		default:
 			return split_json(model, body, n_rows, answer, error);
 	}
 }
 
-static bool
-find_layout(SmrtSpan content_type, Layout *layout)
+/* What says nothing is what was asked for, or at least as the request is. */
+static SmrtAnswerFormat
+format_of(const SmrtModel *model, SmrtSpan content_type)
+{
+	const char *accept = model->members[SMRT_MEMBER_ACCEPT];
+	SmrtAnswerFormat format = model->answer_format;
+
+	if (format == SMRT_ANSWER_COUNT)
+		format = find_format(content_type);
+	if (format == SMRT_ANSWER_COUNT)
+		format = find_format(smrt_span(accept ? accept :
+									   smrt_model_accept(model)));
+	if (format == SMRT_ANSWER_COUNT)
+		format = smrt_model_row_kind(model) == SMRT_ROW_JSON ?
+			SMRT_ANSWER_JSON : SMRT_ANSWER_CSV;
+	return format;
+}
+
+/* COUNT: the type says nothing. */
+static SmrtAnswerFormat
+find_format(SmrtSpan content_type)
 {
 	SmrtSpan	type = smrt_span_up_to(content_type, ';');
 
@@ -152,11 +157,8 @@ find_layout(SmrtSpan content_type, Layout *layout)
 		type.len--;
 	for (int i = 0; i < lengthof(types); i++)
 		if (smrt_span_equal_nocase(types[i].content_type, type))
-		{
-			*layout = types[i].layout;
-			return true;
-		}
-	return false;
+			return types[i].format;
+	return SMRT_ANSWER_COUNT;
 }
 
 static bool
@@ -184,7 +186,8 @@ split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 	/* Older XGBoost images write all predictions on one line. */
 	if (n == 1 && !model->answer_header &&
 		(model->result == SMRT_RESULT_RAW ||
-		 (!model->is_set && model->whole != NULL && model->whole->kind == SMRT_RESULT_SCALAR)) &&
+		 (!model->is_set && model->whole != NULL &&
+		  model->whole->kind == SMRT_RESULT_SCALAR)) &&
 		split_one_line(answer->texts[0], n_rows, answer))
 		return true;
 	return wrong_count(n_rows, n, error);
@@ -305,9 +308,11 @@ static bool
 split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 		   SmrtAnswer *answer, SmrtError *error)
 {
+	char	   *text = pnstrdup(body.data, body.len);
 	Jsonb	   *jsonb = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-														   CStringGetDatum(pnstrdup(body.data, body.len))));
+														   CStringGetDatum(text)));
 
+	pfree(text);
 	/* One row that was sent alone is answered by one value. */
 	if (model->format == SMRT_FORMAT_SINGLE && model->predictions == NULL)
 	{

@@ -52,6 +52,15 @@ static const char *const format_words[] = {
 	[SMRT_FORMAT_COUNT] = NULL,
 };
 
+static const char *const answer_format_words[] = {
+	[SMRT_ANSWER_CSV] = "csv",
+	[SMRT_ANSWER_JSON] = "json",
+	[SMRT_ANSWER_JSONLINES] = "jsonlines",
+	[SMRT_ANSWER_RECORDIO] = "recordio",
+	[SMRT_ANSWER_NPY] = "npy",
+	[SMRT_ANSWER_COUNT] = NULL,
+};
+
 static const char *const nulls_words[] = {
 	[SMRT_NULLS_DEFAULT] = "default",
 	[SMRT_NULLS_NAN] = "nan",
@@ -67,6 +76,7 @@ static const OptionRow rows[] = {
 	{"server", KIND_TEXT, FIELD(server)},
 	{"format", KIND_WORD, FIELD(format), 0, 0, 0, format_words},
 	{"header", KIND_BOOLEAN, FIELD(header)},
+	{"answer_format", KIND_WORD, FIELD(answer_format), 0, 0, 0, answer_format_words},
 	{"answer_header", KIND_BOOLEAN, FIELD(answer_header)},
 	{"predictions", KIND_PATH, FIELD(predictions)},
 	{"columns", KIND_BINDINGS},

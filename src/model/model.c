@@ -114,6 +114,7 @@ smrt_model_undeclared(const char *endpoint, int max_rows, int n_arguments,
 static void
 set_defaults(SmrtModel *model)
 {
+	model->answer_format = SMRT_ANSWER_COUNT;
 	model->on_error = SMRT_ON_ERROR_COUNT;
 	model->deterministic = true;
 	model->min_rows = 1;

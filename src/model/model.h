@@ -36,6 +36,17 @@ typedef enum SmrtRowKind
 	SMRT_ROW_NUMBERS			/* numbers only */
 } SmrtRowKind;
 
+/* How predictions are laid out in an answer. */
+typedef enum SmrtAnswerFormat
+{
+	SMRT_ANSWER_CSV,
+	SMRT_ANSWER_JSON,
+	SMRT_ANSWER_JSONLINES,
+	SMRT_ANSWER_RECORDIO,
+	SMRT_ANSWER_NPY,
+	SMRT_ANSWER_COUNT
+} SmrtAnswerFormat;
+
 /* What a NULL argument is in a request. */
 typedef enum SmrtNulls
 {
@@ -107,6 +118,7 @@ typedef struct SmrtModel
 	const char *members[SMRT_INVOKE_MEMBER_COUNT]; /* NULL: not sent */
 	SmrtRowFormat format;
 	bool		header;			/* CSV: argument names come first */
+	SmrtAnswerFormat answer_format; /* COUNT: as the answer's type says */
 	bool		answer_header;	/* answers in CSV begin with names */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
 	const char *constant;		/* members of a JSON object, without braces */

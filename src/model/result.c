@@ -43,11 +43,14 @@ smrt_result_read(const SmrtModel *model, const SmrtOutcome *outcome,
 {
 	Row			row;
 
-	make_row(&row, model, outcome, in_user_code);
 	memset(result, 0, sizeof(*result));
 	if (model->result == SMRT_RESULT_RAW)
+	{
 		result->datum = read_raw(&outcome->piece);
-	else if (model->is_set)
+		return;
+	}
+	make_row(&row, model, outcome, in_user_code);
+	if (model->is_set)
 		read_set(&row, result);
 	else
 		read_one(&row, result);

@@ -244,6 +244,8 @@ smrt_rowset_send(SmrtRowset *set)
 static void
 take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
 {
+	SmrtSpan	text;
+
 	if (outcome->skipped)
 		return;
 	if (outcome->fault != NULL || outcome->problem != NULL)
@@ -251,14 +253,15 @@ take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
 		row->failure = failure_of_outcome(&set->model, outcome);
 		return;
 	}
+	MemoryContextSwitchTo(set->scratch);
+	text = smrt_piece_text(&outcome->piece);
+	MemoryContextSwitchTo(set->context);
 	row->outcome = (SmrtOutcome) {
 		.row = outcome->row,
 		.response = copy_response(outcome->response),
-		.piece = {
-			.json = outcome->piece.json,
-			.text = smrt_span_copy(smrt_piece_text(&outcome->piece)),
-		},
+		.piece = {.json = outcome->piece.json, .text = smrt_span_copy(text)},
 	};
+	MemoryContextReset(set->scratch);
 }
 
 /* All but the body, of which each row has its piece. */

@@ -268,6 +268,21 @@ $emulator->script('m', [], { body => '<p>sorry</p>', content_type => 'text/html'
 $node->safe_psql('postgres', "DROP FUNCTION m; CREATE FUNCTION m(x float8) RETURNS int LANGUAGE sagemaker AS '{\"endpoint\": \"m\", \"format\": \"npy\"}'");
 like(failure($node, 'SELECT m(1)')->{detail}, qr/content type text\/html. The answer begins with: <p>sorry/, 'the detail says what came');
 
+# A type that is wrong, or says too little.
+for (
+	[ 'csv', 'application/json', "1\n2\n", '1,2' ], [ 'json', 'text/csv', '[1, 2]', '1,2' ], [ 'jsonlines', 'application/json', "1\n2\n", '1,2' ],
+	[ 'npy', 'application/octet-stream', npy('<f8', '(2,)', pack 'd<2', 1, 2), '1,2' ], [ 'recordio', undef, $one[0] =~ s/\0\0\0\x3f/\0\0\x80\x3f/r x 2, '1,1' ],
+	[ 'json', 'text/csv', "1\n2\n", '38S01', 'the answer is not JSON' ], [ 'csv', 'text/html', "<p>\n</p>\n", '38S01', 'the answer is of type "text/html"' ])
+{
+	my ($told, $type, $body, $expected, $message) = @$_;
+	my $sql = "DROP FUNCTION m; CREATE FUNCTION m(x float8) RETURNS int LANGUAGE sagemaker PARALLEL SAFE COST 10000
+		AS '{\"endpoint\": \"m\", \"answer_format\": \"$told\"}'; SELECT string_agg(m(i)::text, ',') FROM generate_series(1, 2) i";
+	$emulator->script('m', [], { body => { base64 => encode_base64($body, '') }, $type ? (content_type => $type) : () });
+	my $name = "$told, told, from " . ($type // 'no type') . ($message ? ": $message" : '');
+	if ($message) { fails_with($node, $sql, $expected, qr/\Q$message\E/, $name) }
+	else { is($node->safe_psql('postgres', $sql), $expected, $name) }
+}
+
 # A header in answers.
 for (
 	[ '(x float8, OUT a int, OUT b text)', "b,x,a\n\"say \"\"hi\"\"\",,1\n,2,2\n", qq((1,"say ""hi"""),(2,)) ],
