@@ -17,7 +17,7 @@ pg_noreturn static void not_an_object(const char *what);
 
 void
 smrt_calloptions_read(Jsonb *options, SmrtLimits *limits, SmrtHeader **headers,
-				  int *n_headers)
+					  int *n_headers)
 {
 	JsonbIterator *iterator = JsonbIteratorInit(&options->root);
 	JsonbIteratorToken token;

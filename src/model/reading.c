@@ -22,7 +22,7 @@ static char *whole_number(const SmrtReading *reading, char *text);
 
 Datum
 smrt_reading_from_json(const SmrtReading *reading, SmrtResultColumn *column,
-					  JsonbValue *value, bool *is_null)
+					   JsonbValue *value, bool *is_null)
 {
 	if (value->type == jbvNull)
 		return smrt_reading_from_text(reading, column, NULL, is_null);
@@ -74,21 +74,21 @@ smrt_reading_only_part(JsonbContainer *container)
 
 Datum
 smrt_reading_from_field(const SmrtReading *reading, SmrtResultColumn *column,
-					   SmrtSpan field, bool *is_null)
+						SmrtSpan field, bool *is_null)
 {
 	char	   *text = csv_text(field);
 
 	/* XGBoost writes a list within a line as JSON. */
 	if (column->kind == SMRT_RESULT_ARRAY && text != NULL && text[0] == '[')
 		return smrt_reading_from_json(reading, column,
-									 smrt_reading_parse(reading, smrt_span(text)),
-									 is_null);
+									  smrt_reading_parse(reading, smrt_span(text)),
+									  is_null);
 	return smrt_reading_from_text(reading, column, text, is_null);
 }
 
 Datum
 smrt_reading_from_record(const SmrtReading *reading, SmrtResultColumn *column,
-						SmrtSpan record, bool *is_null)
+						 SmrtSpan record, bool *is_null)
 {
 	StringInfoData literal;
 	bool		more = true;
@@ -148,7 +148,7 @@ append_array(StringInfo literal, JsonbContainer *container)
 		else
 			appendStringInfoString(literal,
 								   array_element(JsonbToCString(NULL, element->val.binary.data,
-																	  element->val.binary.len)));
+																element->val.binary.len)));
 	}
 	appendStringInfoChar(literal, '}');
 }
@@ -172,7 +172,7 @@ array_element(const char *text)
 
 Datum
 smrt_reading_from_text(const SmrtReading *reading, SmrtResultColumn *column,
-					  char *text, bool *is_null)
+					   char *text, bool *is_null)
 {
 	Datum		value;
 
@@ -181,7 +181,7 @@ smrt_reading_from_text(const SmrtReading *reading, SmrtResultColumn *column,
 	{
 		if (!is_number(text))
 			smrt_reading_refuse(reading, psprintf("is not of type %s",
-										   format_type_be(column->type)));
+												  format_type_be(column->type)));
 		if (column->whole_number)
 			text = whole_number(reading, text);
 	}
@@ -239,7 +239,7 @@ whole_number(const SmrtReading *reading, char *text)
 /* A domain may forbid null, so it is asked for that too. */
 void
 smrt_reading_check_domain(const SmrtReading *reading, Oid domain, Datum value,
-						 bool is_null, SmrtResultColumn *column)
+						  bool is_null, SmrtResultColumn *column)
 {
 	if (!OidIsValid(domain))
 		return;

@@ -20,26 +20,26 @@ typedef struct SmrtReading
  * objects to comes as its own error.
  */
 extern Datum smrt_reading_from_json(const SmrtReading *reading,
-								   SmrtResultColumn *column, JsonbValue *value,
-								   bool *is_null);
-extern Datum smrt_reading_from_field(const SmrtReading *reading,
-									SmrtResultColumn *column, SmrtSpan field,
+									SmrtResultColumn *column, JsonbValue *value,
 									bool *is_null);
+extern Datum smrt_reading_from_field(const SmrtReading *reading,
+									 SmrtResultColumn *column, SmrtSpan field,
+									 bool *is_null);
 
 /* A whole record of CSV as an array. */
 extern Datum smrt_reading_from_record(const SmrtReading *reading,
-									 SmrtResultColumn *column, SmrtSpan record,
-									 bool *is_null);
+									  SmrtResultColumn *column, SmrtSpan record,
+									  bool *is_null);
 
 /* Text, or NULL for null. */
 extern Datum smrt_reading_from_text(const SmrtReading *reading,
-								   SmrtResultColumn *column, char *text,
-								   bool *is_null);
+									SmrtResultColumn *column, char *text,
+									bool *is_null);
 
 /* What checks a domain has, if it is one; NULLs are checked, too. */
 extern void smrt_reading_check_domain(const SmrtReading *reading, Oid domain,
-									 Datum value, bool is_null,
-									 SmrtResultColumn *column);
+									  Datum value, bool is_null,
+									  SmrtResultColumn *column);
 
 /* Text of the prediction as JSON, in the current memory context. */
 extern JsonbValue *smrt_reading_parse(const SmrtReading *reading, SmrtSpan text);

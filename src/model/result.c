@@ -119,7 +119,7 @@ read_one(Row *row, SmrtResult *result)
 	{
 		result->is_null = true;
 		smrt_reading_check_domain(&row->reading, model->row_domain, (Datum) 0,
-								 true, NULL);
+								  true, NULL);
 		return;
 	}
 	if (model->result == SMRT_RESULT_COMPOSITE)
@@ -222,7 +222,7 @@ whole_from_json(Row *row, JsonbValue *value)
 			value = named;
 	}
 	row->values[i] = smrt_reading_from_json(&row->reading, whole, value,
-										   &row->nulls[i]);
+											&row->nulls[i]);
 }
 
 static void
@@ -251,7 +251,7 @@ parts_from_json(Row *row, JsonbContainer *container)
 			smrt_reading_refuse(&row->reading,
 								psprintf("has no member \"%s\"", column->name));
 		row->values[i] = smrt_reading_from_json(&row->reading, column, value,
-											   &row->nulls[i]);
+												&row->nulls[i]);
 	}
 }
 
@@ -268,7 +268,7 @@ read_csv(Row *row, SmrtSpan record)
 		int			i = whole - model->columns;
 
 		row->values[i] = smrt_reading_from_record(&row->reading, whole, record,
-												 &row->nulls[i]);
+												  &row->nulls[i]);
 		return;
 	}
 	for (int i = 0; i < model->n_columns && more; i++)
@@ -276,9 +276,9 @@ read_csv(Row *row, SmrtSpan record)
 		if (model->columns[i].binding != SMRT_BOUND_NOT)
 			continue;
 		row->values[i] = smrt_reading_from_field(&row->reading,
-												&model->columns[i],
-												smrt_csv_field(&record, &more),
-												&row->nulls[i]);
+												 &model->columns[i],
+												 smrt_csv_field(&record, &more),
+												 &row->nulls[i]);
 		n++;
 	}
 	for (; more; n++)
@@ -296,7 +296,7 @@ read_text(Row *row, SmrtResultColumn *column, char *text)
 	int			i = column - row->reading.model->columns;
 
 	row->values[i] = smrt_reading_from_text(&row->reading, column, text,
-										   &row->nulls[i]);
+											&row->nulls[i]);
 }
 
 static void
@@ -334,6 +334,6 @@ as_tuple(Row *row)
 
 	if (OidIsValid(model->row_domain))
 		smrt_reading_check_domain(&row->reading, model->row_domain,
-								 HeapTupleGetDatum(tuple), false, NULL);
+								  HeapTupleGetDatum(tuple), false, NULL);
 	return tuple;
 }
