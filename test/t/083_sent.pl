@@ -61,6 +61,7 @@ for (
 	# A limit that cannot be meant is the largest one.
 	[ "SELECT aws_sagemaker.invoke_endpoint('echo', 2147483647, s) FROM wide WHERE id <= 100", 16, 16, 32, 36 ],
 	[ 'SELECT fs(s) FROM wide LIMIT 10', 10 ],
+	[ "SELECT fs(to_char(i % 10000, 'FM0000')) FROM generate_series(1, 1000000) i LIMIT 10", 10 ],
 	[ 'SELECT fs(s) FROM wide LIMIT 10 OFFSET 3', 13 ],
 	[ 'SELECT fs(s) FROM wide WHERE id <= 12 LIMIT 10', 10 ],
 	[ 'SELECT fs(s) FROM wide ORDER BY id DESC LIMIT 100', 16, 16, 32, 36 ],
