@@ -47,6 +47,7 @@ static void visit(Plan **node, SmrtStep *step, int limit);
 static void visit_list(List *plans, SmrtStep *step);
 static int	limit_of(Plan *node);
 static bool can_be_split(Plan *node);
+static bool wants_all(Plan *node, bool all_wanted);
 static bool can_go_back(const MergeJoin *join);
 static Cost own_cost(const Plan *node);
 static Plan *split(Plan *node, SmrtStep *step, int limit);
@@ -137,15 +138,18 @@ visit(Plan **node, SmrtStep *step, int limit)
 {
 	Plan	   *before = *node;
 	Plan	   *unpacked;
-	bool		in_workers = step->in_workers;
+	SmrtStep	above = *step;
 	bool		is_lifted;
 	Cost		cost;
 
 	if (*node == NULL)
 		return;
-	step->in_workers = in_workers || IsA(*node, Gather) || IsA(*node, GatherMerge);
+	step->in_workers |= IsA(*node, Gather) || IsA(*node, GatherMerge);
+	step->all_wanted = wants_all(*node, step->all_wanted);
 	smrt_unread_drop(*node, step);
 	visit(&(*node)->lefttree, step, limit_of(*node));
+	/* A loop goes on with the next outer row when it has seen enough. */
+	step->all_wanted &= !IsA(*node, NestLoop);
 	if (!IsA(*node, MergeJoin) || can_go_back((MergeJoin *) *node))
 		visit(&(*node)->righttree, step, 0);
 	switch (nodeTag(*node))
@@ -169,9 +173,11 @@ visit(Plan **node, SmrtStep *step, int limit)
 		default:
 			break;
 	}
-	step->in_workers = in_workers;
+	step->in_workers = above.in_workers;
 	cost = own_cost(*node);
+	step->all_wanted = wants_all(*node, above.all_wanted);
 	is_lifted = smrt_lift_arguments(*node, step);
+	step->all_wanted = above.all_wanted;
 	unpacked = smrt_lateral_unpack(*node, step, limit);
 	if (unpacked != NULL)
 		*node = split(unpacked, step, limit);
@@ -179,6 +185,29 @@ visit(Plan **node, SmrtStep *step, int limit)
 		*node = split(*node, step, limit);
 	if (is_lifted || *node != before)
 		step->call_cost += cost;
+}
+
+/* Whether node reads its first child to the end, whoever may stop above it. */
+static bool
+wants_all(Plan *node, bool all_wanted)
+{
+	switch (nodeTag(node))
+	{
+		case T_Sort:
+		case T_Hash:
+		case T_ModifyTable:
+			return true;
+		case T_Agg:
+			return all_wanted || ((Agg *) node)->aggstrategy != AGG_SORTED;
+		case T_WindowAgg:
+			return all_wanted && (smrt_run_condition(node) == NULL ||
+								  *smrt_run_condition(node) == NIL);
+		case T_Limit:
+		case T_MergeJoin:
+			return false;
+		default:
+			return all_wanted;
+	}
 }
 
 /*

@@ -8,7 +8,8 @@
  *
  * How far it reads ahead starts small and doubles with what was given out, so
  * that a consumer that stops early has not paid for many rows; a LIMIT right
- * above caps what is sent.
+ * above caps what is sent.  Where all rows are wanted, requests are full from the
+ * start.
  */
 #include "postgres.h"
 
@@ -49,6 +50,7 @@ typedef struct PredictScan
 	int64		n_taken;		/* rows taken in since the scan began */
 	int			full_window;	/* most rows to hold */
 	int			limit;			/* rows that are wanted; 0: all */
+	bool		all_wanted;		/* nobody will stop before the end */
 	bool		prepared;		/* a row has come */
 	bool		exhausted;		/* the child has no more */
 	dsm_segment *segment;		/* of a parallel query's leader, or NULL */
@@ -110,7 +112,7 @@ smrt_predictscan_register(void)
 CustomScan *
 smrt_predictscan_make(Plan *child, List *target_list, List *columns,
 					  int n_child_columns, List *models, List *expressions,
-					  int limit)
+					  int limit, bool all_wanted)
 {
 	CustomScan *scan = makeNode(CustomScan);
 	Plan	   *plan = &scan->scan.plan;
@@ -126,8 +128,8 @@ smrt_predictscan_make(Plan *child, List *target_list, List *columns,
 	plan->lefttree = child;
 	scan->custom_scan_tlist = columns;
 	scan->custom_exprs = expressions;
-	scan->custom_private = list_make3(makeInteger(n_child_columns), models,
-									  makeInteger(limit));
+	scan->custom_private = list_make4(makeInteger(n_child_columns), models,
+									  makeInteger(limit), makeInteger(all_wanted));
 	scan->methods = &scan_methods;
 	return scan;
 }
@@ -167,6 +169,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 							 list_nth(plan->custom_exprs, foreach_current_index(cell)),
 							 &node->ss.ps);
 	scan->limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
+	scan->all_wanted = intVal(list_nth(plan->custom_private, SMRT_SCAN_ALL_WANTED));
 	/* Until the models say more. */
 	scan->full_window = INT_MAX;
 	dlist_init(&scan->queue);
@@ -228,7 +231,8 @@ static void
 read_ahead(PredictScan *scan)
 {
 	int64		wanted = rows_to_hold(scan);
-	bool		is_first_rows = scan->n_taken < scan->full_window;
+	bool		is_first_rows = !scan->all_wanted &&
+		scan->n_taken < scan->full_window;
 	bool		filled = false;
 
 	/* With nothing left to give out, at least one: NULL is the end. */
@@ -265,6 +269,8 @@ rows_to_hold(const PredictScan *scan)
 {
 	int64		wanted = scan->full_window;
 
+	if (scan->all_wanted)
+		return wanted;
 	if (scan->n_taken == 0)
 		wanted = FIRST_WINDOW;
 	else if (scan->n_taken < scan->full_window)

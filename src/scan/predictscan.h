@@ -13,6 +13,7 @@ typedef enum SmrtScanPrivate
 	SMRT_SCAN_N_CHILD_COLUMNS,	/* Integer: columns that the child gives */
 	SMRT_SCAN_MODELS,			/* List of what smrt_predictscan_model() makes */
 	SMRT_SCAN_LIMIT,			/* Integer: rows that are wanted at most; 0: all */
+	SMRT_SCAN_ALL_WANTED,		/* Integer: nobody will stop before the end */
 	SMRT_SCAN_PRIVATE_COUNT
 } SmrtScanPrivate;
 
@@ -41,6 +42,6 @@ extern List *smrt_predictscan_model(const SmrtCallSite *site);
 extern CustomScan *smrt_predictscan_make(Plan *child, List *target_list,
 										 List *columns, int n_child_columns,
 										 List *models, List *expressions,
-										 int limit);
+										 int limit, bool all_wanted);
 
 #endif							/* SMRT_SCAN_PREDICTSCAN_H */

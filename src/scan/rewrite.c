@@ -65,7 +65,8 @@ smrt_rewrite_scan(Plan *child, SmrtRewrite *rewrite, List *target_list,
 		expressions = lappend(expressions, lcons(guard, arguments));
 	}
 	scan = smrt_predictscan_make(child, target_list, columns, rewrite->n_columns,
-								 models, expressions, limit);
+								 models, expressions, limit,
+								 rewrite->step->all_wanted);
 	scan->scan.plan.plan_node_id = rewrite->step->next_node_id++;
 	/* Else workers could not tell what they have sent. */
 	scan->scan.plan.parallel_aware = rewrite->step->in_workers;

@@ -15,6 +15,7 @@ typedef struct SmrtStep
 	List	   *range_table;
 	int			next_node_id;
 	bool		in_workers;		/* below a Gather */
+	bool		all_wanted;		/* what is above reads all rows, or fails */
 	Cost		call_cost;		/* of nodes that called models */
 } SmrtStep;
 

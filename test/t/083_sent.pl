@@ -52,9 +52,15 @@ my @thousand = (16, 16, 28, 32, 56, 64, 88, (100) x 7);
 for (
 	[ 'SELECT fs(s) FROM wide', @thousand ],
 	[ "SELECT id FROM wide WHERE fs(s) > '0500'", @thousand ],
-	[ 'SELECT sum(length(fs(s))) FROM wide', @thousand ],
 	[ "CREATE TEMP TABLE kept AS SELECT fs(s) FROM wide; DROP TABLE kept", @thousand ],
-	[ 'SELECT fs(s), fs(s) FROM wide ORDER BY fs(s)', @thousand ],
+	# Nobody stops before the end of these.
+	[ 'SELECT sum(length(fs(s))) FROM wide', (100) x 10 ],
+	[ 'SELECT fs(s), fs(s) FROM wide ORDER BY fs(s)', (100) x 10 ],
+	[ 'SELECT length(fs(s)), count(*) FROM wide GROUP BY 1', (100) x 10 ],
+	[ 'UPDATE wide SET s = s WHERE fs(s) > \'\' RETURNING id', (100) x 10 ],
+	[ 'SELECT id FROM wide WHERE s IN (SELECT fs(s) FROM wide WHERE id <= 40)', 40 ],
+	# Somebody does, somewhere above.
+	[ 'SELECT * FROM (SELECT fs(s) FROM wide ORDER BY id OFFSET 0) w LIMIT 10', 16, 16 ],
 	[ 'SELECT fs50(s) FROM wide WHERE id <= 300', 14, 16, 16, 28, 32, 44, (50) x 3 ],
 	[ 'SELECT fs40b(s) FROM wide WHERE id <= 22', (6), (8) x 2 ],
 	[ 'SELECT fs1(s) FROM wide WHERE id <= 100', (1) x 100 ],
@@ -65,7 +71,7 @@ for (
 	[ 'SELECT fs(s) FROM wide LIMIT 10 OFFSET 3', 13 ],
 	[ 'SELECT fs(s) FROM wide WHERE id <= 12 LIMIT 10', 10 ],
 	[ 'SELECT fs(s) FROM wide ORDER BY id DESC LIMIT 100', 16, 16, 32, 36 ],
-	[ 'SELECT fs(s) FROM wide ORDER BY 1 LIMIT 10', @thousand ],
+	[ 'SELECT fs(s) FROM wide ORDER BY 1 LIMIT 10', (100) x 10 ],
 	[ 'SELECT fs(s) FROM wide WHERE id > 1000' ],
 	[ 'SELECT fs(s) FROM wide LIMIT 0' ],
 	[ "SELECT EXISTS (SELECT FROM wide WHERE fs(s) > '')", 16 ],
@@ -87,9 +93,9 @@ for (
 	[ "SELECT COALESCE(CASE WHEN id > 3 THEN 'known' END, fs(s)) FROM wide WHERE id < 10", 3 ],
 	[ "SELECT id FROM wide WHERE id < 10 AND fs(s) > '0005' AND fs50(s) > '0007'", 4, 9 ],
 	[ "SELECT fs(s) FROM wide WHERE id < 4 UNION ALL SELECT fs(s) FROM wide WHERE id < 6", 3, 5 ],
-	[ 'UPDATE wide SET s = fs(s) WHERE id <= 40', 8, 16, 16 ],
-	[ "SELECT count(*) FILTER (WHERE fs(s) > '0007') FROM wide WHERE id <= 40", 8, 16, 16 ],
-	[ "SELECT string_agg(fs50(s), ',') FILTER (WHERE fs(s) > '0038') FROM wide WHERE id <= 40", 2, 8, 16, 16 ],
+	[ 'UPDATE wide SET s = fs(s) WHERE id <= 40', 40 ],
+	[ "SELECT count(*) FILTER (WHERE fs(s) > '0007') FROM wide WHERE id <= 40", 40 ],
+	[ "SELECT string_agg(fs50(s), ',') FILTER (WHERE fs(s) > '0038') FROM wide WHERE id <= 40", 2, 40 ],
 	[ 'SELECT id % 2, max(fs(s)) FROM wide WHERE id <= 40 GROUP BY ROLLUP (1)', 8, 16, 16 ],
 	[ 'SELECT fs(s), generate_series(1, 2) FROM wide WHERE id <= 8', 8 ],
 	[ 'SELECT guess(s), generate_series(1, 2) FROM wide WHERE id <= 4', 8 ],
@@ -195,20 +201,22 @@ sub sockets
 #
 # A cancel ends what is in flight, and leaves nothing.
 #
-for my $statement ('SELECT count(fs1(s)) FROM wide', "SELECT id FROM wide WHERE fs1(s) > ''",
-	'UPDATE wide SET s = fs1(s)', 'SELECT fs1(fs1(s)) FROM wide')
+for ([ 32, 'SELECT count(fs1(s)) FROM wide' ], [ 16, "SELECT id FROM wide WHERE fs1(s) > ''" ],
+	[ 32, 'UPDATE wide SET s = fs1(s)' ], [ 16, 'SELECT fs1(fs1(s)) FROM wide' ],
+	[ 32, "SELECT count(sagemaker_invoke('echo', s)) FROM wide" ])
 {
+	my ($n, $statement) = @$_;
 	my $s = Session->new($node);
-	$s->must('SELECT count(fs1(s)) FROM wide WHERE id <= 32');
+	$s->must('SET sagemaker_rt.concurrency = 32; SELECT count(fs1(s)) FROM wide WHERE id = 1');
 	my $before = sockets($s->pid);
 	$emulator->reset;
-	$emulator->script('echo', [ ({}) x 32 ], { use => 'hang' });
+	$emulator->script('echo', [], { use => 'hang' });
 	$s->start($statement);
-	my $there = wait_until(sub { $emulator->request_count('echo') >= 32 + 16 });
+	my $there = wait_until(sub { $emulator->request_count('echo') >= $n });
 	my $ordered = Time::HiRes::time();
 	$session{off}->must('SELECT pg_cancel_backend(' . $s->pid . ')');
 	my $result = $s->finish;
-	ok($there && $result->{sqlstate} eq '57014', "$statement is cancelled with requests in flight");
+	ok($there && $result->{sqlstate} eq '57014', "$statement is cancelled with $n requests in flight");
 	cmp_ok($result->{at} - $ordered, '<', 1, 'within a second');
 	cmp_ok(sockets($s->pid), '<=', $before, 'and leaves no connection');
 	$emulator->reset;
