@@ -244,6 +244,22 @@ is($node->safe_psql('postgres', "SET sagemaker_rt.on_error = 'null'; SELECT sage
 fails_with($node, "SET sagemaker_rt.on_error = 'ignore'", '22023', qr/invalid value for parameter "sagemaker_rt.on_error"/, 'other words are refused');
 is($node->safe_psql('postgres', 'SHOW sagemaker_rt.on_error'), 'error', 'it is error at first');
 
+# Workers know it as well, and have what is bound.
+$emulator->reset;
+$emulator->script('m', [], { use => 'model-error', headers => { 'x-amzn-RequestId' => 'r-4' } });
+$node->safe_psql('postgres', 'CREATE TABLE many AS SELECT i FROM generate_series(1, 3000) i; ALTER TABLE many SET (parallel_workers = 2); ANALYZE many');
+my $parallel = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_leader_participation = off;';
+for ([ '(x int) RETURNS int', '', "SET sagemaker_rt.on_error = 'null'", 'm(i) IS NULL' ],
+	[ '(x int, OUT n int, OUT state text, OUT id text)', '"columns": {"state": "$error.sqlstate", "id": "$response.request_id"}', '',
+		"(m(i)).state = '38000' AND (m(i)).id = 'r-4'" ])
+{
+	my ($signature, $options, $setting, $condition) = @$_;
+	my $query = "SELECT count(*) FILTER (WHERE $condition) FROM many";
+	my $sql = model($signature, join ', ', '"max_rows": 1000', $options || ()) . "$parallel $setting;";
+	like($node->safe_psql('postgres', "$sql EXPLAIN (COSTS OFF) $query"), qr/Gather.*SageMaker Predict/s, 'a parallel plan');
+	is($node->safe_psql('postgres', "$sql $query"), 3000, "$signature, $setting: workers do the same");
+}
+
 # A caller cannot make NULL of a failure in somebody else's function.
 $node->safe_psql('postgres', model('(x int) RETURNS int') . <<'SQL');
 CREATE ROLE caller;
