@@ -76,6 +76,7 @@ static const OptionRow rows[] = {
 	{"server", KIND_TEXT, FIELD(server)},
 	{"format", KIND_WORD, FIELD(format), 0, 0, 0, format_words},
 	{"header", KIND_BOOLEAN, FIELD(header)},
+	{"first_index", KIND_NUMBER, FIELD(first_index), 0, 1, 0},
 	{"answer_format", KIND_WORD, FIELD(answer_format), 0, 0, 0, answer_format_words},
 	{"answer_header", KIND_BOOLEAN, FIELD(answer_header)},
 	{"predictions", KIND_PATH, FIELD(predictions)},

@@ -114,6 +114,7 @@ smrt_model_undeclared(const char *endpoint, int max_rows, int n_arguments,
 static void
 set_defaults(SmrtModel *model)
 {
+	model->first_index = 1;
 	model->answer_format = SMRT_ANSWER_COUNT;
 	model->on_error = SMRT_ON_ERROR_COUNT;
 	model->deterministic = true;
@@ -335,6 +336,10 @@ check_format(const SmrtModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"constant\" is not valid: only the formats instances and inputs have room for it")));
+	if (model->first_index != 1 && model->format != SMRT_FORMAT_LIBSVM)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"first_index\" is not valid: only the format libsvm numbers its columns")));
 	if (smrt_model_row_kind(model) == SMRT_ROW_NUMBERS)
 		check_numbers(model);
 }

@@ -118,6 +118,7 @@ typedef struct SmrtModel
 	const char *members[SMRT_INVOKE_MEMBER_COUNT]; /* NULL: not sent */
 	SmrtRowFormat format;
 	bool		header;			/* CSV: argument names come first */
+	int			first_index;	/* LIBSVM: the first column's number */
 	SmrtAnswerFormat answer_format; /* COUNT: as the answer's type says */
 	bool		answer_header;	/* answers in CSV begin with names */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */

@@ -39,7 +39,10 @@ static void write_numbers(const SmrtModel *model, const Datum *values,
 static void add_argument(Numbers *numbers, const SmrtModelArgument *argument,
 						 Datum value, bool is_null);
 static void add_number(Numbers *numbers, double number);
-static void write_libsvm(const Numbers *numbers, SmrtBuf *body);
+static void write_recordio(const SmrtModel *model, const Numbers *numbers,
+						   SmrtBuf *body);
+static void write_libsvm(const SmrtModel *model, const Numbers *numbers,
+						 SmrtBuf *body);
 
 bool
 smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
@@ -230,9 +233,9 @@ write_numbers(const SmrtModel *model, const Datum *values, const bool *nulls,
 	for (int i = 0; i < model->n_arguments; i++)
 		add_argument(&numbers, &model->arguments[i], values[i], nulls[i]);
 	if (model->format == SMRT_FORMAT_RECORDIO)
-		smrt_recordio_append(body, numbers.values, numbers.n);
+		write_recordio(model, &numbers, body);
 	else if (model->format == SMRT_FORMAT_LIBSVM)
-		write_libsvm(&numbers, body);
+		write_libsvm(model, &numbers, body);
 	else
 		for (int i = 0; i < numbers.n; i++)
 			smrt_npy_append(body, numbers.values[i]);
@@ -274,12 +277,21 @@ add_number(Numbers *numbers, double number)
 	numbers->values[numbers->n++] = number;
 }
 
-/*
- * Columns are counted from 1, as in most such files; what is missing has no place.
- * The label is there because the reader wants one.
- */
 static void
-write_libsvm(const Numbers *numbers, SmrtBuf *body)
+write_recordio(const SmrtModel *model, const Numbers *numbers, SmrtBuf *body)
+{
+	for (int i = 0; i < numbers->n; i++)
+		if (isinf((float) numbers->values[i]) && !isinf(numbers->values[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("model %s: number %d of a row is out of range for 32 bits",
+							model->name, i + 1)));
+	smrt_recordio_append(body, numbers->values, numbers->n);
+}
+
+/* What is missing has no place.  The label is there because the reader wants one. */
+static void
+write_libsvm(const SmrtModel *model, const Numbers *numbers, SmrtBuf *body)
 {
 	char		text[SMRT_VALUE_TEXT_SIZE];
 
@@ -288,7 +300,7 @@ write_libsvm(const Numbers *numbers, SmrtBuf *body)
 	{
 		if (isnan(numbers->values[i]))
 			continue;
-		smrt_buf_append_string(body, psprintf(" %d:%s", i + 1,
+		smrt_buf_append_string(body, psprintf(" %d:%s", i + model->first_index,
 											  smrt_value_number(FLOAT8OID,
 																Float8GetDatum(numbers->values[i]),
 																text)));

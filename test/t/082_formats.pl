@@ -157,12 +157,15 @@ my @numbers = ('a int, b float8, c bool, d numeric', '1, 0.1::float8, true, 2.5'
 sends($numbers[0], '"format": "libsvm"', $numbers[1], "0 1:1 2:0.1 3:1 4:2.5\n");
 sends('a int, b float8', '"format": "libsvm"', 'VALUES (1, 0::float8), (NULL, NULL), (NULL, 3), (2, 1e-7)', "0 1:1 2:0\n0\n0 2:3\n0 1:2 2:1e-07\n");
 sends('a float8[], b int', '"format": "libsvm"', "ARRAY[1, NULL, 'nan', 'inf']::float8[], 7", "0 1:1 4:inf 5:7\n");
+sends('a int, b int', '"format": "libsvm", "first_index": 0', '7, 8', "0 0:7 1:8\n");
 my $record = sub { my $values = pack 'f<*', @_; my $n = length $values;
 	my $message = "\x0a" . chr($n + 14) . "\x0a\x06values\x12" . chr($n + 4) . "\x12" . chr($n + 2) . "\x0a" . chr($n) . $values;
 	return "\x0a\x23\xd7\xce" . pack('V', length $message) . $message . "\0" x (-length($message) % 4) };
 sends($numbers[0], '"format": "recordio"', $numbers[1], $record->(1, 0.1, 1, 2.5));
 sends('float4[]', '"format": "recordio"', 'VALUES (ARRAY[1.5, 2.5]::float4[]), (ARRAY[7])', $record->(1.5, 2.5) . $record->(7));
 sends('a int, b float8', '"format": "recordio"', 'NULL, 1', $record->(unpack('f<', "\0\0\xc0\x7f"), 1));
+fails_with($node, "CREATE FUNCTION big32(a float8) RETURNS text LANGUAGE sagemaker AS '{\"endpoint\": \"echo\", \"format\": \"recordio\"}'; SELECT big32(1e39)",
+	'22003', qr/number 1 of a row is out of range/, 'a number that 32 bits cannot hold is refused');
 my $matrix = sub { my ($rows, $columns, @values) = @_;
 	return "\x93NUMPY\1\0\x76\0" . pack('A117', "{'descr': '<f8', 'fortran_order': False, 'shape': ($rows, $columns), }") . "\n" . pack 'd<*', @values };
 sends($numbers[0], '"format": "npy"', $numbers[1], $matrix->(1, 4, 1, 0.1, 1, 2.5));
