@@ -158,6 +158,12 @@ $node->safe_psql('postgres', "DROP FUNCTION m; CREATE FUNCTION m(VARIADIC f floa
 $emulator->reset;
 is($node->safe_psql('postgres', sprintf $varied, 101), 101, 'the 101st row has its prediction');
 is($node->safe_psql('postgres', sprintf $many, 101), 101, 'so have 101 equal ones');
+# As it is told of Aurora: ten batches are scored, and the next row fails.
+$node->safe_psql('postgres', 'CREATE EXTENSION sagemaker_rt_aurora');
+for ("sagemaker_predict('scikit-learn-classes', f || n::float8)", "aws_sagemaker.invoke_endpoint('scikit-learn-classes', 10, f || n::float8)")
+{
+	is($node->safe_psql('postgres', "SELECT count($_) FROM (SELECT f[1:12] AS f FROM wine WHERE id = 1) w, generate_series(1, 101) n"), 101, "with $_, too");
+}
 # A row that no copy makes good.
 fails_with($node, "SELECT m(1)", '38000', qr/the model failed with status 500/, 'what breaks the container with a copy, too, is an error');
 $emulator->reset;
