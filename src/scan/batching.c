@@ -205,6 +205,9 @@ wants_all(Plan *node, bool all_wanted)
 		case T_Limit:
 		case T_MergeJoin:
 			return false;
+		case T_HashJoin:
+			/* It looks whether there is an outer row before it hashes inner ones. */
+			return false;
 		default:
 			return all_wanted;
 	}
