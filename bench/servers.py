@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 
 # Nothing of the caller's setup may decide where a client connects, or as whom.
 ENVIRONMENT = {
@@ -64,7 +65,7 @@ CLUSTER_SETTINGS = {
     "listen_addresses": "''",
     "fsync": "off",
     "autovacuum": "off",
-    # One call in flight is what is compared ...
+    # What one session reaches is compared ...
     "max_parallel_workers_per_gather": "0",
     # ... and compiling a statement, which a high COST invites, is not.
     "jit": "off",
@@ -78,9 +79,8 @@ class BenchError(Exception):
 class Sink:
     """nginx with a fixed answer, over HTTP and over TLS."""
 
-    def __init__(self, folder, pid, ports):
+    def __init__(self, pid, ports):
         self.pid = pid
-        self.ca = f"{folder}/cert.pem"
         self.urls = {"HTTP": f"http://127.0.0.1:{ports['http']}",
                      "TLS": f"https://127.0.0.1:{ports['tls']}"}
         self._status = http.client.HTTPConnection("127.0.0.1", ports["status"])
@@ -101,7 +101,7 @@ def sink(folder):
     argv = [find("nginx"), "-c", f"{folder}/nginx.conf", "-p", folder]
     with child(argv, log=f"{folder}/nginx.log") as process:
         await_port(ports["status"], process, f"{folder}/nginx.log")
-        yield Sink(folder, process.pid, ports)
+        yield Sink(process.pid, ports)
 
 
 def make_certificate(folder):
@@ -113,7 +113,7 @@ def make_certificate(folder):
 
 
 @contextlib.contextmanager
-def cluster(folder, bindir):
+def cluster(folder, bindir, settings):
     """Gives the folder of its socket.  PostgreSQL refuses to run as root."""
     home = f"{folder}/cluster"
     os.mkdir(home, 0o700)
@@ -127,7 +127,7 @@ def cluster(folder, bindir):
         run_quietly([f"{bindir}/pg_ctl", "-D", f"{home}/data", "-s", *args],
                     cwd=home, **who)
 
-    settings = {**CLUSTER_SETTINGS, "unix_socket_directories": home}
+    settings = {**CLUSTER_SETTINGS, **settings, "unix_socket_directories": home}
     pg_ctl("init", "-o", "-U postgres -A trust -E UTF8 --locale=C --no-sync")
     pg_ctl("start", "-w", "-l", f"{home}/log", "-o",
            " ".join(f"-c {name}={value}" for name, value in settings.items()))
@@ -135,6 +135,32 @@ def cluster(folder, bindir):
         yield home
     finally:
         pg_ctl("stop", "-w", "-m", "immediate")
+
+
+class DelaySink:
+    """sink.c: a port for each latency, in milliseconds."""
+
+    def __init__(self, pid, ports):
+        self.pid = pid
+        self.urls = {latency: f"http://127.0.0.1:{port}"
+                     for latency, port in ports.items()}
+
+    def counts(self, latency):
+        """Connections accepted so far, this one too, and POSTs answered."""
+        with urllib.request.urlopen(self.urls[latency]) as answer:
+            connections, posts = map(int, answer.read().split())
+        return connections, posts
+
+
+@contextlib.contextmanager
+def delay_sink(folder, latencies):
+    log = f"{folder}/sink.log"
+    argv = [f"{folder}/sink", *map(str, latencies)]
+    with child(argv, log, stdout=subprocess.PIPE) as process:
+        ports = process.stdout.readline().split()
+        if len(ports) != len(latencies):
+            raise BenchError(f"the sink did not start: {tail(log)}")
+        yield DelaySink(process.pid, dict(zip(latencies, map(int, ports))))
 
 
 @contextlib.contextmanager
