@@ -185,8 +185,10 @@ drive_sockets(void)
 			/*
 			 * Nobody waits for what a kept connection says now: it is its end, or
 			 * an answer too many, which the next request would take for its own.
+			 * That it could be written to, as after a long body, is neither.
 			 */
-			if (watch->ours && watch->wanted == 0)
+			if (watch->ours && watch->wanted == 0 &&
+				(events[i].events & ~SMRT_POLL_WRITE) != 0)
 				(void) shutdown(events[i].fd, SHUT_RDWR);
 			(void) smrt_poller_change(poller, events[i].fd, watch->registered,
 									  watch->wanted);

@@ -65,6 +65,18 @@ for ([ $http, 'HTTP' ], [ $tls, 'TLS' ])
 	$session->run('BEGIN; ' . mixed_up(1, 1) . '; ROLLBACK');
 	is(connections($emulator), 1, 'an error of the model does not end it');
 
+	# A long body is sent in parts.  The next row comes late and is none to send, so
+	# that the socket, when looked at again, can still be written to, and has the
+	# answer.
+	$session->must("SET sagemaker_rt.batch = on");
+	$session->must("SELECT count((sagemaker_invoke('mirror', body)).request_id)
+		FROM (SELECT CASE WHEN i = 1 THEN repeat('x', 100000) END AS body,
+				CASE WHEN i = 2 THEN pg_sleep(0.1) END
+			FROM generate_series(1, 2) AS i OFFSET 0) AS rows");
+	$session->must('SET sagemaker_rt.batch = off');
+	$session->must(mixed_up(1, 1));
+	is(connections($emulator), 1, 'nor does a body that is sent in parts');
+
 	# libcurl counts idle time in whole seconds: more than one are two.
 	$session->must('SELECT pg_sleep(2.1)');
 	$session->must(mixed_up(1, 1));
