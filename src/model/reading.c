@@ -3,6 +3,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "mb/pg_wchar.h"
 #include "model/reading.h"
 #include "model/csv.h"
@@ -201,7 +203,7 @@ is_number(const char *text)
 	const char *c = text + (*text == '-' || *text == '+');
 	int			digits = 0;
 
-	for (int i = 0; i < lengthof(words); i++)
+	for (int i = 0; isalpha((unsigned char) *c) && i < lengthof(words); i++)
 		if (pg_strcasecmp(c, words[i]) == 0)
 			return true;
 	for (; (*c >= '0' && *c <= '9') || *c == '.'; c++)

@@ -6,6 +6,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <math.h>
 
 #include "catalog/pg_type.h"
@@ -86,9 +87,10 @@ smrt_value_number(Oid type, Datum value, char *buffer)
 				char	   *text = DatumGetCString(DirectFunctionCall1(numeric_out,
 																	   value));
 
+				if (isdigit((unsigned char) text[*text == '-']))
+					return text;
 				return strcmp(text, "NaN") == 0 ? "nan" :
-					strcmp(text, "Infinity") == 0 ? "inf" :
-					strcmp(text, "-Infinity") == 0 ? "-inf" : text;
+					*text == '-' ? "-inf" : "inf";
 			}
 		default:
 			return NULL;
