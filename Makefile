@@ -38,3 +38,4 @@ demo test:
 
 bench: all
 	@PG_CONFIG='$(PG_CONFIG)' bench/run --install
+	@PG_CONFIG='$(PG_CONFIG)' bench/sets --install

@@ -95,18 +95,15 @@ def pool(case):
 
 
 def http(case):
-    """The table is read by its key, which is cheaper than any grouping."""
-    n = case.rows_a_request
+    """Without LOAD it forgets the setting when its library comes."""
     return Contender(
         HTTP, create="CREATE EXTENSION http;",
         connect="LOAD 'http'; SET http.curlopt_tcp_keepalive = 1;",
         ask=store(f"""SELECT u.id, u.score::float8
-            FROM generate_series(0, (SELECT max(id) FROM {case.source.table}), {n})
-                    AS first,
-                LATERAL (SELECT array_agg(id) AS ids,
-                                string_agg({case.source.line}, E'\\n') AS body
-                         FROM {case.source.table}
-                         WHERE id >= first AND id < first + {n}) AS batch,
+            FROM (SELECT array_agg(id) AS ids,
+                         string_agg({case.source.line}, E'\\n') AS body
+                  FROM {case.source.table}
+                  GROUP BY (id - 1) / {case.rows_a_request}) AS batch,
                 LATERAL http_post(:'url', batch.body, 'text/csv') AS answer,
                 LATERAL unnest(ids, string_to_array(rtrim(answer.content, E'\\n'),
                                                     E'\\n')) AS u (id, score)"""))
@@ -128,11 +125,9 @@ def are_there():
 
 
 def ask(case, call):
-    """LIMIT keeps the planner from pulling the call up into count()."""
     if case.stored:
         return store(f"SELECT id, {call} FROM {case.source.table}")
-    return f"""SELECT count(r) FROM
-        (SELECT {call} AS r FROM {case.source.table} LIMIT {{n}}) AS s;"""
+    return f"SELECT count({call}) FROM {case.source.table} WHERE id <= {{n}};"
 
 
 def store(select):

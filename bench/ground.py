@@ -85,7 +85,7 @@ class Ground:
         """
         with open(f"{self.folder}/one", "w") as row:
             print(PREDICTION, file=row)
-        one = f"CREATE TEMP TABLE rows AS SELECT '{PREDICTION}'::text AS body;"
+        one = f"CREATE TEMP TABLE rows AS SELECT 1 AS id, '{PREDICTION}'::text AS body;"
         key = f"{KEY_ID}:{SECRET_KEY}"
         with servers.emulator(self.folder, REGION, key) as url:
             for contender in contenders:
