@@ -106,9 +106,9 @@ end_event(SmrtMessages *messages, SmrtSpan *message)
 	if (!messages->in_event || !smrt_buf_ok(&messages->data))
 		return false;
 	messages->in_event = false;
-	messages->data_is_taken = true;
 	*message = smrt_buf_span(&messages->data);
-	return message->len > 0;
+	messages->data_is_taken = message->len > 0;
+	return messages->data_is_taken;
 }
 
 static void

@@ -29,6 +29,7 @@ static const Sample samples[] = {
 	{"events with CR LF", "data: a\r\n\r\ndata: b\r\n\r\n", "a|b|"},
 	{"data over several lines", "data: {\ndata: \"a\":1}\n\n", "{\n\"a\":1}|"},
 	{"empty data", "data:\n\ndata\n", "data|"},
+	{"empty data, then some", "data:\n\ndata: a\n\n", "a|"},
 	{"an empty line of data", "data:\ndata: x\n\n", "\nx|"},
 	{"other fields and comments", ": hi\nevent: message\nid: 7\nretry: 10\ndata: a\n\n:\n\n",
 	"a|"},
