@@ -11,7 +11,7 @@ typedef struct CodeRow
 } CodeRow;
 
 /*
- * The operation's own errors (service model 2017-05-13), the fourteen
+ * The operations' own errors (service model 2017-05-13), the fourteen
  * throttling codes and the transient ones of the SDKs' standard retry mode,
  * and AWS's common errors of authentication.
  */
@@ -23,6 +23,8 @@ static const CodeRow codes[] = {
 	{SMRT_LITERAL("InternalFailure"), SMRT_FAULT_SERVICE},
 	{SMRT_LITERAL("ServiceUnavailable"), SMRT_FAULT_SERVICE},
 	{SMRT_LITERAL("InternalDependencyException"), SMRT_FAULT_DEPENDENCY},
+	{SMRT_LITERAL("InternalStreamFailure"), SMRT_FAULT_SERVICE},
+	{SMRT_LITERAL("ModelStreamError"), SMRT_FAULT_STREAM},
 	{SMRT_LITERAL("RequestTimeout"), SMRT_FAULT_SERVICE},
 	{SMRT_LITERAL("RequestTimeoutException"), SMRT_FAULT_SERVICE},
 

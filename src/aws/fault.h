@@ -38,6 +38,10 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_SERVER,			/* any other status from 500 on */
 	SMRT_FAULT_DEPENDENCY,		/* InternalDependencyException */
 
+	/* after a success had been promised */
+	SMRT_FAULT_STREAM,			/* a stream ended early, or with ModelStreamError */
+	SMRT_FAULT_IN_ANSWER,		/* the answer itself says that it failed */
+
 	SMRT_FAULT_COUNT
 } SmrtFaultKind;
 

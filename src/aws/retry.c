@@ -39,6 +39,7 @@ smrt_retry_class(SmrtFaultKind kind)
 		case SMRT_FAULT_CUT_OFF:
 		case SMRT_FAULT_TIMEOUT:
 		case SMRT_FAULT_SERVICE:
+		case SMRT_FAULT_STREAM:
 			return SMRT_RETRY_TRANSIENT;
 		case SMRT_FAULT_THROTTLED:
 			return SMRT_RETRY_THROTTLED;

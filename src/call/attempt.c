@@ -111,6 +111,7 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 		spec.n_headers = n;
 		spec.url = url.data;
 		spec.body = request->body;
+		spec.window = request->window;
 		smrt_attempt_route(&spec, target, limits);
 		spec.timeout_ms = timeout_ms;
 		exchange = smrt_exchange_start(&spec);

@@ -16,6 +16,7 @@
 #include "call/host.h"
 #include "call/location.h"
 #include "net/pump.h"
+#include "pg/alloc.h"
 #include "pg/compat.h"
 
 /* Skew that matters: the service refuses signatures off by five minutes. */
@@ -58,6 +59,7 @@ static void locate(SmrtCallSet *set, int64 give_up_at_ms);
 static void send_due(SmrtCallSet *set);
 static void send_attempt(CallState *call);
 static void settle(CallState *call);
+static void begin_words(CallState *call);
 static void note_key(SmrtReport *report, const SmrtKeys *keys);
 static bool correct_skew(CallState *call);
 static bool renew_keys(CallState *call);
@@ -184,7 +186,8 @@ smrt_callset_wait(SmrtCallSet *set)
 		{
 			CallState  *call = STATE(iter.cur);
 
-			if (call->exchange != NULL && call->exchange->done)
+			if (call->exchange != NULL && !call->finished &&
+				(call->exchange->done || call->exchange->answered))
 				settle(call);
 			if (call->finished)
 			{
@@ -275,16 +278,9 @@ settle(CallState *call)
 	MemoryContext before = CurrentMemoryContext;
 	SmrtReply  *reply = &call->call.reply;
 
-	if (call->words == NULL && !smrt_exchange_is_success(call->exchange))
-		call->words = AllocSetContextCreate(call->set->context,
-											"sagemaker_rt fault",
-											ALLOCSET_SMALL_SIZES);
-	if (call->words != NULL)
-	{
-		MemoryContextReset(call->words);
-		MemoryContextSwitchTo(call->words);
-	}
-	smrt_reply_read(call->exchange, reply);
+	if (call->words != NULL || !smrt_exchange_is_success(call->exchange))
+		begin_words(call);
+	smrt_reply_read(call->exchange, call->request.operation, reply);
 	MemoryContextSwitchTo(before);
 	if (reply->fault.kind == SMRT_FAULT_NONE)
 	{
@@ -298,6 +294,55 @@ settle(CallState *call)
 	}
 	else
 		finish(call);
+}
+
+/* What is said about a failure lies in a context of its own. */
+static void
+begin_words(CallState *call)
+{
+	if (call->words == NULL)
+		call->words = AllocSetContextCreate(call->set->context,
+											"sagemaker_rt fault",
+											ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(call->words);
+	MemoryContextSwitchTo(call->words);
+}
+
+SmrtExchange *
+smrt_call_exchange(SmrtCall *call)
+{
+	return ((CallState *) call)->exchange;
+}
+
+bool
+smrt_call_fail(SmrtCall *handed_out, const SmrtFault *fault,
+			   bool may_try_again)
+{
+	CallState  *call = (CallState *) handed_out;
+	MemoryContext before = CurrentMemoryContext;
+	SmrtFault  *copy = &call->call.reply.fault;
+
+	begin_words(call);
+	memset(&call->call.reply, 0, sizeof(call->call.reply));
+	call->call.reply.retry_hint_ms = -1;
+	*copy = *fault;
+	copy->text = smrt_span_copy(fault->text);
+	copy->code = smrt_span_copy(fault->code);
+	copy->request_id = smrt_span_copy(fault->request_id);
+	copy->original_message = smrt_span_copy(fault->original_message);
+	copy->log_stream_arn = smrt_span_copy(fault->log_stream_arn);
+	MemoryContextSwitchTo(before);
+	if (!may_try_again || !try_again(call))
+	{
+		finish(call);
+		return false;
+	}
+	smrt_exchange_end(call->exchange);
+	call->exchange = NULL;
+	call->finished = false;
+	dlist_delete(&handed_out->node);
+	dlist_push_tail(&call->set->active, &handed_out->node);
+	return true;
 }
 
 /*
@@ -411,6 +456,7 @@ finish(CallState *call)
 		blot_keys(call);
 	if (exchange->failure != SMRT_FAULT_NONE)
 		report->phase = smrt_phase_name(exchange->phase);
-	report->elapsed_us = exchange->finished_us - exchange->started_us;
+	if (exchange->done)
+		report->elapsed_us = exchange->finished_us - exchange->started_us;
 	call->finished = true;
 }

@@ -39,9 +39,21 @@ extern void smrt_callset_start(SmrtCallSet *set);
 
 /*
  * Waits until any call of the set is finished and hands it out; NULL when there
- * is none left.  Interruptible.
+ * is none left.  A call with a window is finished when its answer begins.
+ * Interruptible.
  */
 extern SmrtCall *smrt_callset_wait(SmrtCallSet *set);
+
+/* Where a call with a window that succeeded goes on to be read. */
+extern SmrtExchange *smrt_call_exchange(SmrtCall *call);
+
+/*
+ * A success that was handed out turned out to be none.  True: the call will be
+ * tried again, wait for it; its answer is gone.  Otherwise, and if nothing more
+ * may be tried, its reply is the fault, of which all words are copied.
+ */
+extern bool smrt_call_fail(SmrtCall *call, const SmrtFault *fault,
+						   bool may_try_again);
 
 /* Gives a finished call's memory and answer back. */
 extern void smrt_call_release(SmrtCall *call);

@@ -296,7 +296,7 @@ check_lookup(Check *check, SmrtCheckStep *step)
 	check->exchange = exchange = smrt_exchange_start(&spec);
 	while (!exchange->done)
 		smrt_pump_run(spec.timeout_ms);
-	smrt_reply_read(exchange, &check->reply);
+	smrt_reply_read(exchange, SMRT_OPERATION_INVOKE, &check->reply);
 	if (exchange->failure != SMRT_FAULT_NONE &&
 		exchange->phase == SMRT_PHASE_RESOLVING)
 		report_exchange(check);

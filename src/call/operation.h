@@ -56,6 +56,8 @@ typedef struct SmrtRequest
 	SmrtSpan	members[SMRT_MEMBER_COUNT]; /* absent ones are not sent */
 	const SmrtHeader *extra;	/* members that AWS added later */
 	int			n_extra;
+	size_t		window;			/* the answer is read while it arrives, so many
+								 * bytes ahead of its reader; 0: all at once */
 } SmrtRequest;
 
 /*

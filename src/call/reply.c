@@ -22,6 +22,7 @@
 typedef enum Field
 {
 	FIELD_CONTENT_TYPE,
+	FIELD_MODEL_CONTENT_TYPE,
 	FIELD_VARIANT,
 	FIELD_CUSTOM_ATTRIBUTES,
 	FIELD_NEW_SESSION_ID,
@@ -40,6 +41,7 @@ typedef enum Field
 
 static const SmrtSpan field_names[] = {
 	[FIELD_CONTENT_TYPE] = SMRT_LITERAL("content-type"),
+	[FIELD_MODEL_CONTENT_TYPE] = SMRT_LITERAL("x-amzn-sagemaker-content-type"),
 	[FIELD_VARIANT] = SMRT_LITERAL("x-amzn-invoked-production-variant"),
 	[FIELD_CUSTOM_ATTRIBUTES] = SMRT_LITERAL("x-amzn-sagemaker-custom-attributes"),
 	[FIELD_NEW_SESSION_ID] = SMRT_LITERAL("x-amzn-sagemaker-new-session-id"),
@@ -60,7 +62,7 @@ StaticAssertDecl(lengthof(field_names) == FIELD_COUNT,
 
 static void read_fields(SmrtSpan lines, SmrtSpan fields[FIELD_COUNT]);
 static SmrtSpan trimmed(const char *begin, const char *end);
-static void read_response(const SmrtExchange *exchange,
+static void read_response(const SmrtExchange *exchange, SmrtOperation operation,
 						  const SmrtSpan fields[FIELD_COUNT],
 						  SmrtResponse *response);
 static SmrtSpan session_id(SmrtSpan field);
@@ -71,7 +73,8 @@ static void read_skew(const SmrtExchange *exchange,
 					  const SmrtSpan fields[FIELD_COUNT], SmrtReply *reply);
 
 void
-smrt_reply_read(const SmrtExchange *exchange, SmrtReply *reply)
+smrt_reply_read(const SmrtExchange *exchange, SmrtOperation operation,
+				SmrtReply *reply)
 {
 	SmrtSpan	fields[FIELD_COUNT] = {{0}};
 
@@ -88,7 +91,7 @@ smrt_reply_read(const SmrtExchange *exchange, SmrtReply *reply)
 		fields[FIELD_REQUEST_ID] = fields[FIELD_S3_REQUEST_ID];
 	if (smrt_exchange_is_success(exchange))
 	{
-		read_response(exchange, fields, &reply->response);
+		read_response(exchange, operation, fields, &reply->response);
 		return;
 	}
 	read_fault(exchange, fields, &reply->fault);
@@ -137,13 +140,18 @@ trimmed(const char *begin, const char *end)
 }
 
 static void
-read_response(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
-			  SmrtResponse *response)
+read_response(const SmrtExchange *exchange, SmrtOperation operation,
+			  const SmrtSpan fields[FIELD_COUNT], SmrtResponse *response)
 {
 	response->body = exchange->body;
 	if (smrt_span_absent(response->body))
 		response->body = smrt_span("");
 	response->content_type = fields[FIELD_CONTENT_TYPE];
+	if (operation == SMRT_OPERATION_STREAM)
+	{
+		response->framing = fields[FIELD_CONTENT_TYPE];
+		response->content_type = fields[FIELD_MODEL_CONTENT_TYPE];
+	}
 	response->invoked_production_variant = fields[FIELD_VARIANT];
 	response->custom_attributes = fields[FIELD_CUSTOM_ATTRIBUTES];
 	response->new_session_id = session_id(fields[FIELD_NEW_SESSION_ID]);
@@ -166,6 +174,17 @@ static void
 read_fault(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
 		   SmrtFault *fault)
 {
+	fault->code = fields[FIELD_ERROR_TYPE];
+	smrt_reply_read_words(exchange->body, fault);
+	fault->status = exchange->status;
+	fault->code = smrt_fault_code(fault->code);
+	fault->request_id = fields[FIELD_REQUEST_ID];
+	fault->kind = smrt_fault_kind(fault->status, fault->code);
+}
+
+void
+smrt_reply_read_words(SmrtSpan body, SmrtFault *fault)
+{
 	enum
 	{
 		MESSAGE, CODE, TYPE, ORIGINAL_STATUS, ORIGINAL_MESSAGE, LOG_STREAM,
@@ -175,27 +194,22 @@ read_fault(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
 		{"message"}, {"code"}, {"__type"}, {"OriginalStatusCode"},
 		{"OriginalMessage"}, {"LogStreamArn"},
 	};
-	SmrtSpan	code = fields[FIELD_ERROR_TYPE];
 
-	if (smrt_json_members(exchange->body, members, MEMBERS))
+	if (smrt_json_members(body, members, MEMBERS))
 	{
-		if (smrt_span_absent(code))
-			code = smrt_span(members[members[CODE].value ? CODE : TYPE].value);
+		if (smrt_span_absent(fault->code))
+			fault->code = smrt_span(members[members[CODE].value ? CODE : TYPE].value);
 		fault->text = smrt_span(members[MESSAGE].value);
 		fault->original_message = smrt_span(members[ORIGINAL_MESSAGE].value);
 		fault->log_stream_arn = smrt_span(members[LOG_STREAM].value);
 		if (members[ORIGINAL_STATUS].value != NULL)
 			fault->original_status = atoi(members[ORIGINAL_STATUS].value);
 		/* JSON, but not the service's: better all of it than nothing. */
-		if (smrt_span_absent(fault->text) && smrt_span_absent(code))
-			fault->text = exchange->body;
+		if (smrt_span_absent(fault->text) && smrt_span_absent(fault->code))
+			fault->text = body;
 	}
-	else if (!read_xml(exchange->body, &code, &fault->text))
-		fault->text = exchange->body;
-	fault->status = exchange->status;
-	fault->code = smrt_fault_code(code);
-	fault->request_id = fields[FIELD_REQUEST_ID];
-	fault->kind = smrt_fault_kind(fault->status, fault->code);
+	else if (!read_xml(body, &fault->code, &fault->text))
+		fault->text = body;
 }
 
 /* <Error><Code>NoSuchKey</Code><Message>...; a code in a header goes before. */

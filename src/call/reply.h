@@ -5,13 +5,15 @@
 #define SMRT_CALL_REPLY_H
 
 #include "aws/fault.h"
+#include "call/operation.h"
 #include "net/exchange.h"
 
 /* The members of an operation's answer; absent ones were not there. */
 typedef struct SmrtResponse
 {
-	SmrtSpan	body;			/* never absent */
-	SmrtSpan	content_type;
+	SmrtSpan	body;			/* never absent; of a stream: as it was framed */
+	SmrtSpan	content_type;	/* what the model says */
+	SmrtSpan	framing;		/* a stream's own content type; absent: no stream */
 	SmrtSpan	invoked_production_variant;
 	SmrtSpan	custom_attributes;
 	SmrtSpan	new_session_id; /* without its expiry */
@@ -34,6 +36,13 @@ typedef struct SmrtReply
  * Reads a finished exchange.  Spans point into the exchange, or into the
  * current memory context for what was written in JSON.
  */
-extern void smrt_reply_read(const SmrtExchange *exchange, SmrtReply *reply);
+extern void smrt_reply_read(const SmrtExchange *exchange,
+							SmrtOperation operation, SmrtReply *reply);
+
+/*
+ * Reads an error's body: text and the other words of fault, and code if that is
+ * absent.  A body that is no JSON object becomes the text.  Spans as above.
+ */
+extern void smrt_reply_read_words(SmrtSpan body, SmrtFault *fault);
 
 #endif							/* SMRT_CALL_REPLY_H */

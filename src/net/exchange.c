@@ -19,6 +19,9 @@
 /* Name lookups that nobody waits for any more; each may hold a thread. */
 #define MAX_PARKED 16
 
+/* Bound on a sleep with nothing to wait for but bytes and interrupts. */
+#define LONG_MS 60000
+
 /* CURLE_TOO_LARGE, which libcurl's header has since 8.6. */
 #define TOO_LARGE 100
 
@@ -39,6 +42,8 @@ static int	n_resting;
 static int	n_parked;
 
 static SmrtTransfer *take_transfer(const SmrtExchangeSpec *spec);
+static void take_body(SmrtTransfer *transfer);
+static void resume(SmrtTransfer *transfer);
 static void park(SmrtTransfer *transfer);
 static const char *refusal_beyond_proxy(const SmrtExchangeSpec *spec);
 static void fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text);
@@ -105,6 +110,49 @@ refusal_beyond_proxy(const SmrtExchangeSpec *spec)
 	return refusal;
 }
 
+SmrtSpan
+smrt_exchange_read(SmrtExchange *exchange, int timeout_ms)
+{
+	SmrtTransfer *transfer = (SmrtTransfer *) exchange;
+
+	/* Who reads waits; a reader that takes its time does not count. */
+	transfer->finish_by_ms = smrt_pump_now_ms() + timeout_ms;
+	while (transfer->body.len == 0 && !exchange->done)
+		smrt_pump_run(LONG_MS);
+	transfer->finish_by_ms = PG_INT64_MAX;
+	take_body(transfer);
+	if (transfer->paused)
+		resume(transfer);
+	return smrt_buf_span(&transfer->taken);
+}
+
+/* Whatever came is the reader's; there is as much less that may come. */
+static void
+take_body(SmrtTransfer *transfer)
+{
+	SmrtBuf		body = transfer->body;
+
+	transfer->body = transfer->taken;
+	transfer->taken = body;
+	smrt_buf_reset(&transfer->body);
+	transfer->body.max = body.max - body.len;
+}
+
+/* May at once append what libcurl had kept. */
+static void
+resume(SmrtTransfer *transfer)
+{
+	CURLcode	code;
+
+	transfer->paused = false;
+	if (transfer->exchange.done)
+		return;
+	code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+	smrt_pump_unmask_signals();
+	if (code != CURLE_OK && !transfer->exchange.done)
+		smrt_transfer_finish(transfer, code);
+}
+
 void
 smrt_exchange_end(SmrtExchange *exchange)
 {
@@ -121,6 +169,8 @@ smrt_exchange_end(SmrtExchange *exchange)
 		smrt_cleanse(transfer->lines.data, transfer->lines.len);
 	if (transfer->body.size > MAX_RESTING_BODY)
 		smrt_buf_free(&transfer->body);
+	if (transfer->taken.size > MAX_RESTING_BODY)
+		smrt_buf_free(&transfer->taken);
 	dlist_push_head(&resting, &exchange->node);
 	if (++n_resting > MAX_RESTING)
 	{
@@ -368,10 +418,13 @@ take_transfer(const SmrtExchangeSpec *spec)
 	transfer->headers_ended = false;
 	transfer->refusal = NULL;
 	transfer->socket = CURL_SOCKET_BAD;
+	transfer->paused = false;
+	transfer->has_news = false;
 	transfer->header_bytes = 0;
 	transfer->error[0] = '\0';
 	smrt_buf_reset(&transfer->headers);
 	smrt_buf_reset(&transfer->body);
+	smrt_buf_reset(&transfer->taken);
 	smrt_buf_reset(&transfer->lines);
 	return transfer;
 }

@@ -5,6 +5,9 @@
  * this backend until done is true, read, and ended.  Whoever starts it must
  * end it, on errors too: hang that on the reset of a memory context.  Ending
  * never waits, whatever state the transfer is in.
+ *
+ * The body of an answer is gathered, or, if the spec has a window and the status
+ * is 2xx, handed out while it arrives, by smrt_exchange_read().
  */
 #ifndef SMRT_NET_EXCHANGE_H
 #define SMRT_NET_EXCHANGE_H
@@ -42,9 +45,13 @@ typedef struct SmrtExchangeSpec
 								 * says */
 	SmrtAddressRule addresses;
 	int			connect_timeout_ms; /* name, connection and TLS together */
-	int			timeout_ms;		/* all of it */
+	int			timeout_ms;		/* all of it; with a window: until the answer
+								 * begins */
 	int			idle_timeout_s; /* older kept connections are not used again */
 	size_t		max_response;	/* bytes of body */
+	size_t		window;			/* about as many bytes of body are kept until
+								 * they are read, then the transfer pauses; 0:
+								 * the body is gathered */
 } SmrtExchangeSpec;
 
 /* How far it came: for messages about what took so long. */
@@ -63,6 +70,8 @@ typedef struct SmrtExchange
 {
 	dlist_node	node;			/* running: the pump's; else at rest */
 	bool		done;
+	bool		answered;		/* 2xx with a window: status and headers are
+								 * valid, the body is to be read */
 
 	/* valid once done */
 	SmrtFaultKind failure;		/* NONE: there is an answer, of any status */
@@ -79,6 +88,14 @@ typedef struct SmrtExchange
 
 /* Raises an error only when this backend can make no transfers at all. */
 extern SmrtExchange *smrt_exchange_start(const SmrtExchangeSpec *spec);
+
+/*
+ * What has come of the body since the last call; if that is nothing, waits for
+ * some, but no longer than timeout_ms, which then is the exchange's failure.
+ * Empty when done, and only then.  Valid until the next call here or the end.
+ * Interruptible.  Only after answered.
+ */
+extern SmrtSpan smrt_exchange_read(SmrtExchange *exchange, int timeout_ms);
 
 /* Drops it if it still runs; the spans of the answer are invalid then. */
 extern void smrt_exchange_end(SmrtExchange *exchange);

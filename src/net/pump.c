@@ -62,7 +62,7 @@ static void drive_sockets(void);
 static void drive_timers(void);
 static void drive_timer(SmrtLane *lane);
 static void expire_transfers(void);
-static int	collect_finished(void);
+static int	collect_news(void);
 static Watch *watch_of(int fd);
 static void read_messages(SmrtLane *lane);
 static bool send_anew(SmrtTransfer *transfer, CURLcode code);
@@ -102,7 +102,7 @@ smrt_pump_run(int64 wait_ms)
 		CHECK_FOR_INTERRUPTS();
 		drive_timers();
 		expire_transfers();
-		if (collect_finished() > 0)
+		if (collect_news() > 0)
 			return;
 		n = WaitEventSetWait(wait_set, next_wake_ms(until), events,
 							 lengthof(events), wait_event);
@@ -113,7 +113,7 @@ smrt_pump_run(int64 wait_ms)
 			if (events[i].events & WL_SOCKET_READABLE)
 				drive_sockets();
 		}
-		if (collect_finished() > 0 || smrt_pump_now_ms() >= until)
+		if (collect_news() > 0 || smrt_pump_now_ms() >= until)
 			return;
 	}
 }
@@ -228,9 +228,12 @@ expire_transfers(void)
 	}
 }
 
-/* Takes finished transfers out of the list; tells how many those were. */
+/*
+ * Takes finished transfers out of the list; tells of how many there is something
+ * to say.
+ */
 static int
-collect_finished(void)
+collect_news(void)
 {
 	dlist_iter	lane;
 	dlist_mutable_iter iter;
@@ -243,11 +246,12 @@ collect_finished(void)
 		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
 												 iter.cur);
 
+		n += transfer->exchange.done || transfer->has_news;
+		transfer->has_news = false;
 		if (transfer->exchange.done)
 		{
 			dlist_delete(iter.cur);
 			transfer->listed = false;
-			n++;
 		}
 	}
 	return n;

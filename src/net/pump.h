@@ -5,8 +5,8 @@
 #define SMRT_NET_PUMP_H
 
 /*
- * Drives all exchanges until one of them ends or wait_ms passes, whichever is
- * first; with none running it just waits.  Sleeps on latch, sockets and
+ * Drives all exchanges until one of them ends or has something to read, or
+ * wait_ms passes, whichever is first; with none running it just waits.  Sleeps on latch, sockets and
  * postmaster death, and answers interrupts: it may raise what
  * CHECK_FOR_INTERRUPTS() raises.  Not to be called from under libcurl.
  */

@@ -45,6 +45,7 @@ static curl_socket_t on_open_socket(void *userdata, curlsocktype purpose,
 									struct curl_sockaddr *address);
 static int	on_close_socket(void *userdata, curl_socket_t fd);
 static size_t on_header(char *data, size_t size, size_t n, void *userdata);
+static void note_answer(SmrtTransfer *transfer);
 static size_t on_body(char *data, size_t size, size_t n, void *userdata);
 
 SmrtTransfer *
@@ -65,6 +66,7 @@ smrt_transfer_new(const SmrtExchangeSpec *spec)
 				  MAX_REQUEST_HEADER_BYTES);
 	smrt_buf_init(&transfer->headers, &smrt_alloc_malloc, MAX_HEADER_BYTES);
 	smrt_buf_init(&transfer->body, &smrt_alloc_malloc, 0);
+	smrt_buf_init(&transfer->taken, &smrt_alloc_malloc, 0);
 	set_fixed_options(transfer->easy);
 	curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
 	curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
@@ -90,6 +92,7 @@ smrt_transfer_free(SmrtTransfer *transfer)
 	smrt_buf_wipe(&transfer->lines);	/* holds the session token */
 	smrt_buf_free(&transfer->headers);
 	smrt_buf_free(&transfer->body);
+	smrt_buf_free(&transfer->taken);
 	free(transfer->list);
 	free(transfer->ca_file);
 	free(transfer->proxy);
@@ -186,6 +189,7 @@ smrt_transfer_prepare(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
 
 	transfer->addresses = spec->addresses;
 	transfer->body.max = spec->max_response;
+	transfer->window = spec->window;
 	if (transfer->fresh)
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
 	transfer->fresh = false;
@@ -404,9 +408,31 @@ on_header(char *data, size_t size, size_t n, void *userdata)
 	}
 	if (transfer->headers_ended)
 		return line.len;		/* a trailer */
+	if (!smrt_buf_append_span(&transfer->headers, line))
+		return 0;
 	if (line.len <= 2 && (line.data[0] == '\r' || line.data[0] == '\n'))
+	{
 		transfer->headers_ended = true;
-	return smrt_buf_append_span(&transfer->headers, line) ? line.len : 0;
+		if (transfer->window > 0)
+			note_answer(transfer);
+	}
+	return line.len;
+}
+
+/* From now on the owner may read; other answers than 2xx are gathered. */
+static void
+note_answer(SmrtTransfer *transfer)
+{
+	SmrtExchange *exchange = &transfer->exchange;
+	long		status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status < 200 || status > 299)
+		return;
+	exchange->status = (int) status;
+	exchange->headers = smrt_buf_span(&transfer->headers);
+	exchange->answered = true;
+	transfer->has_news = true;
 }
 
 static size_t
@@ -414,5 +440,16 @@ on_body(char *data, size_t size, size_t n, void *userdata)
 {
 	SmrtTransfer *transfer = userdata;
 
+	if (transfer->exchange.answered)
+	{
+		/* libcurl keeps these bytes, and reads no more, until it is resumed. */
+		if (transfer->body.len > 0 &&
+			transfer->body.len + size * n > transfer->window)
+		{
+			transfer->paused = true;
+			return CURL_WRITEFUNC_PAUSE;
+		}
+		transfer->has_news = true;
+	}
 	return smrt_buf_append(&transfer->body, data, size * n) ? size * n : 0;
 }

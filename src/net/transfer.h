@@ -40,12 +40,18 @@ typedef struct SmrtTransfer
 	curl_socket_t socket;		/* opened for it last; may be closed */
 	int64		connect_by_ms;	/* on the pump's clock */
 	int64		finish_by_ms;
+	size_t		window;			/* as in the spec */
+	bool		paused;			/* the window is full */
+	bool		has_news;		/* for who waits in the pump: it is answered, or
+								 * there is something to read */
 	SmrtBuf		lines;			/* header lines sent, each with its NUL */
 	struct curl_slist *list;	/* nodes over lines, an array */
 	int			list_size;
 	SmrtBuf		headers;		/* header lines received */
 	size_t		header_bytes;	/* of all answers, 1xx and trailers included */
-	SmrtBuf		body;
+	SmrtBuf		body;			/* with a window: what was not read yet; max is
+								 * what may still come */
+	SmrtBuf		taken;			/* what was read last */
 	char		url[SMRT_EXCHANGE_MAX_URL + 1];	/* set on easy last */
 	char		error[CURL_ERROR_SIZE];
 } SmrtTransfer;

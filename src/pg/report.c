@@ -67,6 +67,8 @@ static const FaultRow rows[] = {
 	[SMRT_FAULT_SERVICE] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
 	[SMRT_FAULT_SERVER] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
 	[SMRT_FAULT_DEPENDENCY] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
+	[SMRT_FAULT_STREAM] = {SMRT_ERRCODE_BROKEN_STREAM, "the stream broke off", NULL},
+	[SMRT_FAULT_IN_ANSWER] = {SMRT_ERRCODE_BROKEN_STREAM, "the answer holds an error", NULL},
 };
 
 StaticAssertDecl(lengthof(rows) == SMRT_FAULT_COUNT,
@@ -163,6 +165,9 @@ detail(const SmrtFault *fault, const SmrtReport *report)
 		append_sentence(&text, psprintf("It ended while %s, after " INT64_FORMAT " ms",
 										report->phase,
 										report->elapsed_us / 1000));
+	if (report->received > 0)
+		append_sentence(&text, psprintf(INT64_FORMAT " bytes of the stream had come",
+										report->received));
 	if (report->attempts > 0)
 		append_sentence(&text, psprintf("%d %s, " INT64_FORMAT " ms waited between them%s%s",
 										report->attempts,

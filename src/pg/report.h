@@ -15,6 +15,7 @@
  * subclasses.
  */
 #define SMRT_ERRCODE_BAD_REPLY MAKE_SQLSTATE('3', '8', 'S', '0', '1')
+#define SMRT_ERRCODE_BROKEN_STREAM MAKE_SQLSTATE('3', '8', 'S', '0', '3')
 
 /*
  * Whether an SQLSTATE is one that the server's own code raises over what an answer
@@ -41,6 +42,7 @@ typedef struct SmrtReport
 								 * name, or NULL */
 	const char *phase;			/* how far a broken transfer came, or NULL */
 	int64		elapsed_us;		/* of the last attempt */
+	int64		received;		/* bytes of a stream that came before */
 } SmrtReport;
 
 /*
