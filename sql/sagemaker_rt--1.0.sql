@@ -313,6 +313,242 @@ COMMENT ON FUNCTION @extschema@.sagemaker_async_result(text, text, interval, tex
 'fetches the answer to an asynchronous call from S3, if it is there or comes while it waits';
 
 --
+-- InvokeEndpointWithResponseStream.  A row comes as soon as its part has come,
+-- where the caller takes rows one by one: in the SELECT list, or through a cursor.
+--
+
+CREATE TYPE @extschema@.sagemaker_part AS (
+	part_number int,
+	bytes bytea,
+	content_type text,
+	invoked_production_variant text,
+	custom_attributes text,
+	request_id text
+);
+
+COMMENT ON TYPE @extschema@.sagemaker_part IS
+'part of a streamed answer, with the members of the API''s response';
+
+COMMENT ON COLUMN @extschema@.sagemaker_part.part_number IS
+'number of the part, from 1';
+COMMENT ON COLUMN @extschema@.sagemaker_part.bytes IS
+'the part, byte for byte; where parts are cut means nothing';
+COMMENT ON COLUMN @extschema@.sagemaker_part.content_type IS
+'media type of all parts together, as the model container says';
+COMMENT ON COLUMN @extschema@.sagemaker_part.invoked_production_variant IS
+'production variant that answers';
+COMMENT ON COLUMN @extschema@.sagemaker_part.custom_attributes IS
+'what the model container set as custom attributes';
+COMMENT ON COLUMN @extschema@.sagemaker_part.request_id IS
+'id of the request, which AWS Support asks for';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke_stream(
+	endpoint text,
+	body bytea,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_part
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_stream'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_stream(text, bytea, text, text, text, text, text, text, text,
+	text, text, text, jsonb) IS
+'sends body, byte for byte, to a SageMaker endpoint and returns its answer part by part, as it comes';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke_stream(
+	endpoint text,
+	body text,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_part
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_stream'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_stream(text, text, text, text, text, text, text, text, text,
+	text, text, text, jsonb) IS
+'sends body, as UTF-8, to a SageMaker endpoint and returns its answer part by part, as it comes';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke_stream(
+	endpoint text,
+	body json,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_part
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_stream'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_stream(text, json, text, text, text, text, text, text, text,
+	text, text, text, jsonb) IS
+'sends body, as application/json unless told otherwise, to a SageMaker endpoint and returns its answer part by part, as it comes';
+
+CREATE FUNCTION @extschema@.sagemaker_invoke_stream(
+	endpoint text,
+	body jsonb,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_part
+AS 'MODULE_PATHNAME', 'sagemaker_invoke_stream'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_invoke_stream(text, jsonb, text, text, text, text, text, text, text,
+	text, text, text, jsonb) IS
+'sends body, as application/json unless told otherwise, to a SageMaker endpoint and returns its answer part by part, as it comes';
+
+CREATE TYPE @extschema@.sagemaker_delta AS (
+	delta text,
+	finish_reason text,
+	usage jsonb,
+	sqlstate text,
+	error text
+);
+
+COMMENT ON TYPE @extschema@.sagemaker_delta IS
+'piece of a language model''s text';
+
+COMMENT ON COLUMN @extschema@.sagemaker_delta.delta IS
+'text to be appended to what came before; NULL where a message has none';
+COMMENT ON COLUMN @extschema@.sagemaker_delta.finish_reason IS
+'why the model stopped, in its last message';
+COMMENT ON COLUMN @extschema@.sagemaker_delta.usage IS
+'what the model counted, as it says it';
+COMMENT ON COLUMN @extschema@.sagemaker_delta.sqlstate IS
+'in the last row, if it failed and on_error says so: the error''s code';
+COMMENT ON COLUMN @extschema@.sagemaker_delta.error IS
+'and its message';
+
+CREATE FUNCTION @extschema@.sagemaker_stream_text(
+	endpoint text,
+	body bytea,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	path jsonpath DEFAULT NULL,
+	on_error text DEFAULT 'error',
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_delta
+AS 'MODULE_PATHNAME', 'sagemaker_stream_text'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stream_text(text, bytea, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) IS
+'sends body, byte for byte, to a language model and returns its text piece by piece, as it comes';
+
+CREATE FUNCTION @extschema@.sagemaker_stream_text(
+	endpoint text,
+	body text,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	path jsonpath DEFAULT NULL,
+	on_error text DEFAULT 'error',
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_delta
+AS 'MODULE_PATHNAME', 'sagemaker_stream_text'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stream_text(text, text, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) IS
+'sends body, as UTF-8, to a language model and returns its text piece by piece, as it comes';
+
+CREATE FUNCTION @extschema@.sagemaker_stream_text(
+	endpoint text,
+	body json,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	path jsonpath DEFAULT NULL,
+	on_error text DEFAULT 'error',
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_delta
+AS 'MODULE_PATHNAME', 'sagemaker_stream_text'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stream_text(text, json, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) IS
+'sends body, as application/json unless told otherwise, to a language model and returns its text piece by piece, as it comes';
+
+CREATE FUNCTION @extschema@.sagemaker_stream_text(
+	endpoint text,
+	body jsonb,
+	content_type text DEFAULT NULL,
+	accept text DEFAULT NULL,
+	custom_attributes text DEFAULT NULL,
+	target_variant text DEFAULT NULL,
+	target_container_hostname text DEFAULT NULL,
+	inference_id text DEFAULT NULL,
+	inference_component_name text DEFAULT NULL,
+	session_id text DEFAULT NULL,
+	prefix_aware_id text DEFAULT NULL,
+	path jsonpath DEFAULT NULL,
+	on_error text DEFAULT 'error',
+	server text DEFAULT NULL,
+	options jsonb DEFAULT NULL)
+RETURNS SETOF @extschema@.sagemaker_delta
+AS 'MODULE_PATHNAME', 'sagemaker_stream_text'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL SAFE COST 10000 ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stream_text(text, jsonb, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) IS
+'sends body, as application/json unless told otherwise, to a language model and returns its text piece by piece, as it comes';
+
+--
 -- Servers and user mappings: where requests go, and with whose keys
 --
 
@@ -435,6 +671,24 @@ REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_async(text, jsonb, text, tex
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_async_result(text, text, interval, text, jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_text(@extschema@.sagemaker_async_answer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_body_json(@extschema@.sagemaker_async_answer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_stream(text, bytea, text, text, text, text, text, text, text,
+	text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_stream(text, text, text, text, text, text, text, text, text,
+	text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_stream(text, json, text, text, text, text, text, text, text,
+	text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_invoke_stream(text, jsonb, text, text, text, text, text, text, text,
+	text, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stream_text(text, bytea, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stream_text(text, text, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stream_text(text, json, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stream_text(text, jsonb, text, text, text, text, text, text, text,
+	text, text, jsonpath, text, text, jsonb) FROM PUBLIC;
+REVOKE ALL ON TYPE @extschema@.sagemaker_part FROM PUBLIC;
+REVOKE ALL ON TYPE @extschema@.sagemaker_delta FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_answer FROM PUBLIC;

@@ -41,6 +41,7 @@ typedef enum SmrtFaultKind
 	/* after a success had been promised */
 	SMRT_FAULT_STREAM,			/* a stream ended early, or with ModelStreamError */
 	SMRT_FAULT_IN_ANSWER,		/* the answer itself says that it failed */
+	SMRT_FAULT_NO_TEXT,			/* what came holds no text that we find */
 
 	SMRT_FAULT_COUNT
 } SmrtFaultKind;

@@ -252,6 +252,15 @@ read_other_answer(SmrtStream *stream, SmrtFault *fault)
 		appendBinaryStringInfo(&words, piece.data, piece.len);
 	fault->kind = SMRT_FAULT_IN_ANSWER;
 	smrt_reply_read_words(smrt_span_of(words.data, words.len), fault);
+	fault->code = smrt_fault_code(fault->code);
+}
+
+void
+smrt_stream_fail(SmrtStream *stream, SmrtFaultKind kind, SmrtSpan text)
+{
+	SmrtFault	fault = {.kind = kind,.text = text};
+
+	(void) fail(stream, &fault);
 }
 
 /* True: that was the end.  False: it is tried again. */

@@ -34,6 +34,10 @@ extern void smrt_stream_close(SmrtStream *stream);
  */
 extern SmrtSpan smrt_stream_next(SmrtStream *stream);
 
+/* Ends it: its reader found fault with what came.  Copies the text. */
+extern void smrt_stream_fail(SmrtStream *stream, SmrtFaultKind kind,
+							 SmrtSpan text);
+
 /* Why the stream ended early, or NULL; as long as the stream is there. */
 extern const SmrtFault *smrt_stream_fault(const SmrtStream *stream);
 extern const SmrtReport *smrt_stream_report(const SmrtStream *stream);

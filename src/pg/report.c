@@ -69,6 +69,8 @@ static const FaultRow rows[] = {
 	[SMRT_FAULT_DEPENDENCY] = {ERRCODE_SYSTEM_ERROR, "the service failed", NULL},
 	[SMRT_FAULT_STREAM] = {SMRT_ERRCODE_BROKEN_STREAM, "the stream broke off", NULL},
 	[SMRT_FAULT_IN_ANSWER] = {SMRT_ERRCODE_BROKEN_STREAM, "the answer holds an error", NULL},
+	[SMRT_FAULT_NO_TEXT] = {SMRT_ERRCODE_BAD_REPLY, "no text was found in the answer",
+		"Say by a jsonpath where a message has its text."},
 };
 
 StaticAssertDecl(lengthof(rows) == SMRT_FAULT_COUNT,
