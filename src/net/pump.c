@@ -61,6 +61,7 @@ static void start_libcurl(void);
 static void drive_sockets(void);
 static void drive_timers(void);
 static void drive_timer(SmrtLane *lane);
+static bool is_paused(int fd);
 static void expire_transfers(void);
 static int	collect_news(void);
 static Watch *watch_of(int fd);
@@ -188,7 +189,8 @@ drive_sockets(void)
 			 * That it could be written to, as after a long body, is neither.
 			 */
 			if (watch->ours && watch->wanted == 0 &&
-				(events[i].events & ~SMRT_POLL_WRITE) != 0)
+				(events[i].events & ~SMRT_POLL_WRITE) != 0 &&
+				!is_paused(events[i].fd))
 				(void) shutdown(events[i].fd, SHUT_RDWR);
 			(void) smrt_poller_change(poller, events[i].fd, watch->registered,
 									  watch->wanted);
@@ -205,6 +207,23 @@ drive_sockets(void)
 								 &still_running);
 		smrt_pump_unmask_signals();
 	}
+}
+
+/* Whether a transfer waits there for its reader. */
+static bool
+is_paused(int fd)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+
+		if (transfer->paused && transfer->socket == fd)
+			return true;
+	}
+	return false;
 }
 
 /* Ends what has run too long, in our own words and without libcurl's clock. */
@@ -422,10 +441,15 @@ smrt_pump_on_socket(CURL *easy, curl_socket_t fd, int what, void *userp,
 					void *socketp)
 {
 	Watch	   *watch = watch_of(fd);
+	SmrtTransfer *transfer = NULL;
 	uint8		wanted = 0;
 
 	if (watch == NULL)
 		return -1;
+	/* A connection that was kept was opened for another transfer. */
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **) &transfer);
+	if (transfer != NULL && watch->ours)
+		transfer->socket = fd;
 	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
 		wanted |= SMRT_POLL_READ;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)

@@ -37,7 +37,7 @@ typedef struct SmrtTransfer
 	SmrtMethod	method;			/* set on easy last */
 	SmrtAddressRule addresses;
 	const char *refusal;		/* why a callback ended it, or NULL */
-	curl_socket_t socket;		/* opened for it last; may be closed */
+	curl_socket_t socket;		/* it uses, or used last; may be closed */
 	int64		connect_by_ms;	/* on the pump's clock */
 	int64		finish_by_ms;
 	size_t		window;			/* as in the spec */

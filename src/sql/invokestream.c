@@ -43,7 +43,11 @@ sagemaker_invoke_stream(PG_FUNCTION_ARGS)
 		SRF_RETURN_DONE(set);
 	part = smrt_stream_next(stream);
 	if (!smrt_span_absent(part))
-		SRF_RETURN_NEXT(set, part_datum(set, part));
+	{
+		Datum		row = part_datum(set, part);
+
+		SRF_RETURN_NEXT(set, row);	/* which counts before it reads row */
+	}
 	if (smrt_stream_fault(stream) != NULL)
 		smrt_report_fault(smrt_stream_fault(stream), smrt_stream_report(stream));
 	SRF_RETURN_DONE(set);

@@ -75,6 +75,8 @@ class Reply:
     headers: list = field(default_factory=list)
     body: bytes = b""
     reason: str = None
+    parts: list = None   # of the body, if it comes in parts
+    acts: list = None    # of a stream, instead of a body; see streams.py
 
     def status_line(self):
         reason = self.reason

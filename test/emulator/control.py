@@ -7,11 +7,12 @@ import ipaddress
 import json
 from urllib.parse import parse_qs, urlsplit
 
+from bodies import BodyError, build_body
 from connection import Reply
 from keystore import Key
 from listeners import KINDS
 from scenarios import PATTERNS, SCENARIOS
-from scripts import Script, ScriptError, build_body
+from scripts import Script, ScriptError
 from standin import SettingError
 
 PREFIX = "/control/"
@@ -38,11 +39,13 @@ class Control:
             ("GET", "recorded"): self._recorded,
             ("GET", "captures"): self._captures,
             ("GET", "endpoints"): self._endpoints,
+            ("GET", "streams"): self._streams,
             ("GET", "standin"): self._read_stand_in,
             ("POST", "standin"): self._change_stand_in,
             ("POST", "object"): self._object,
             ("POST", "key"): self._key,
             ("POST", "script"): self._script,
+            ("POST", "release"): self._release,
             ("POST", "clock"): self._clock,
             ("POST", "listener"): self._listener,
             ("POST", "reset"): self._reset,
@@ -112,7 +115,7 @@ class Control:
         try:
             body = build_body(given.pop("body", ""))
             self._stand_ins["s3"].put(body=body, **given)
-        except (ScriptError, TypeError) as error:
+        except (BodyError, TypeError) as error:
             raise ControlError(400, f"an object has a location, a body and perhaps content_type "
                                     f"and hidden: {error}") from None
         return {}
@@ -130,6 +133,13 @@ class Control:
             self._service.scripts.set(Script.parse(given))
         except ScriptError as error:
             raise ControlError(400, str(error)) from None
+        return {}
+
+    def _streams(self, query):
+        return self._service.streams.ledgers(query.get("endpoint"))
+
+    def _release(self, given):
+        self._service.streams.release(given.get("endpoint"))
         return {}
 
     def _clock(self, given):

@@ -30,6 +30,7 @@ from imds import Imds
 from journal import Entry, Journal
 from keystore import Key, KeyStore
 from listeners import Listeners, Recorder
+from parrot import language_endpoints
 from server import Server, server_tls_context
 from s3 import HOST as S3_HOST
 from s3 import S3
@@ -126,7 +127,8 @@ def parse_arguments(arguments):
 
 
 def load_endpoints(options):
-    endpoints = built_in_endpoints() + algorithm_endpoints() + framework_endpoints()
+    endpoints = (built_in_endpoints() + algorithm_endpoints() + framework_endpoints()
+                 + language_endpoints())
     if options.no_models:
         return endpoints
     try:

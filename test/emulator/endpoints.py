@@ -34,6 +34,7 @@ class Answer:
     content_type: str = "application/json"
     status: int = 200
     custom_attributes: str = None
+    parts: list = None  # of the body, as they are streamed; None: it is one
 
 
 class ContainerError(Exception):

@@ -2,8 +2,8 @@
 
 import time
 
+from bodies import build_body
 from connection import Reply
-from scripts import build_body
 
 CODE_TAIL = ":http://internal.amazon.com/coral/com.amazon.coral.service/"
 BLOCK_BYTES = 64 * 1024
@@ -35,7 +35,7 @@ def _described(step):
     return reply
 
 
-def perform(step, reply, connection):
+def perform(step, reply, connection, send_acts=None):
     """Send the reply as the step will have it, then end the connection or keep it."""
     time.sleep(step.delay_ms / 1000)
     if step.drop == "always" or step.drop == "reused" and connection.requests > 1:
@@ -47,11 +47,24 @@ def perform(step, reply, connection):
         _end(connection, step.after or "close", step.read)
     elif step.flood:
         _flood(step, reply, connection)
+    elif reply.acts is not None:
+        _stream(step, reply, connection, send_acts)
     else:
         connection.send(_interim(step.interim_status) * step.interim)
         head, body = _frame(step, reply)
         _send(step, head, body, connection)
         _end(connection, step.after or _natural_end(step), step.read)
+
+
+def _stream(step, reply, connection, send_acts):
+    """Send the head, the acts and, unless the step breaks it off, the end of the body."""
+    is_open_ended = step.framing == "close"
+    connection.send(reply.head([("Connection", "close") if is_open_ended else
+                                ("Transfer-Encoding", "chunked")]))
+    send_acts(reply.acts)
+    if step.after in (None, "keep") and not is_open_ended:
+        connection.send(b"0\r\n\r\n")
+    _end(connection, step.after or ("finish" if is_open_ended else "keep"), step.read)
 
 
 def _interim(status):

@@ -88,6 +88,20 @@ INVOKE_ENDPOINT = (
     Member("PrefixAwareId", "X-Amzn-SageMaker-Prefix-Aware-Id", 64, PRINTABLE, 1),
 )
 
+# An existing session only; neither TargetModel nor EnableExplanations.
+INVOKE_ENDPOINT_STREAM = (
+    Member("ContentType", "Content-Type", 1024),
+    Member("Accept", "X-Amzn-SageMaker-Accept", 1024),
+    Member("CustomAttributes", "X-Amzn-SageMaker-Custom-Attributes", 1024),
+    Member("TargetVariant", "X-Amzn-SageMaker-Target-Variant", NAME_LENGTH, NAME),
+    Member("TargetContainerHostname", "X-Amzn-SageMaker-Target-Container-Hostname",
+           NAME_LENGTH, NAME),
+    Member("InferenceId", "X-Amzn-SageMaker-Inference-Id", 64, PRINTABLE, 1),
+    Member("InferenceComponentName", "X-Amzn-SageMaker-Inference-Component", NAME_LENGTH, NAME),
+    Member("SessionId", "X-Amzn-SageMaker-Session-Id", 256, NAME),
+    Member("PrefixAwareId", "X-Amzn-SageMaker-Prefix-Aware-Id", 64, PRINTABLE, 1),
+)
+
 INVOKE_ENDPOINT_ASYNC = (
     Member("ContentType", "X-Amzn-SageMaker-Content-Type", 1024),
     Member("Accept", "X-Amzn-SageMaker-Accept", 1024),

@@ -4,6 +4,7 @@ An endpoint of such a name always answers so, and a step of a script may start f
 `{"use": NAME}`.  This is a table; what its members mean is told in scripts.py.
 """
 
+import json
 import re
 
 from errors import ACCOUNT, ModelError
@@ -17,6 +18,12 @@ def _model_error(status, message):
     error = ModelError("scenario", "primary", status, message, "us-east-1")
     return {"status": 424, "code": error.code, "body": {"json": error.members}}
 
+
+def json_line(value):
+    return json.dumps(value) + "\n"
+
+
+TOKENS = [json_line({"token": {"id": n, "text": text}}) for n, text in enumerate(["one", " two"])]
 
 SCENARIOS = {
     # Errors of the service.
@@ -76,6 +83,29 @@ SCENARIOS = {
     "not-http": {"raw": "220 mail.example ESMTP\r\n"},
     "header-nul": {"raw": "HTTP/1.1 200 OK\r\nX-Nul: a\0b\r\nContent-Length: 2\r\n\r\nok"},
     "header-no-colon": {"raw": "HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\nok"},
+
+    # Streams that end badly; of plain invocations these do not speak.
+    "stream-exception": {"stream": [*TOKENS, {"exception": "ModelStreamError", "members": {
+        "ErrorCode": "StreamBroken", "Message": "The model's stream broke."}}]},
+    "stream-timeout": {"stream": [*TOKENS, {"exception": "ModelStreamError", "members": {
+        "ErrorCode": "ModelInvocationTimeExceeded", "Message": "The model took too long."}}]},
+    "stream-failure": {"stream": [*TOKENS, {"exception": "InternalStreamFailure", "members": {
+        "Message": "The service failed."}}]},
+    "stream-error": {"stream": [*TOKENS, {"error": "StreamCrashed",
+                                          "message": "the stream crashed"}]},
+    "stream-cut": {"stream": [*TOKENS, {"part": "never whole", "cut": 40}]},
+    "stream-damaged": {"stream": [*TOKENS, {"part": "damaged", "damage": "payload"}]},
+    "stream-damaged-length": {"stream": [*TOKENS, {"part": "damaged", "damage": "prelude"}]},
+    "stream-lost": {"stream": TOKENS, "after": "close"},
+    "stream-reset": {"stream": TOKENS, "after": "reset"},
+    "stream-silent": {"stream": TOKENS, "after": "hang"},
+    "stream-unfinished": {"stream": TOKENS},
+    "stream-model-error": {"stream": [*TOKENS, json_line({
+        "token": {"id": -1, "text": ""}, "details": {"finish_reason": "error"}})]},
+    "stream-error-message": {"stream": [*TOKENS, json_line({
+        "error": {"message": "out of memory", "type": "server_error"}})]},
+    "stream-no-stream": {"status": 200, "content_type": "application/json", "body": {
+        "json": {"error": "the container's own", "code": 424}}},
 
     # Floods.
     "flood-headers": {"flood": "headers"},

@@ -6,14 +6,12 @@ taken from the table in scenarios.py; this module only reads and checks it.  How
 reaches the wire is told in faults.py.
 """
 
-import base64
-import functools
-import gzip
-import json
 import threading
 from dataclasses import dataclass, field, fields
 
+from bodies import BodyError, build_body
 from scenarios import find_scenario
+from streams import StreamError, check_acts
 
 CHOICES = {
     "drop": ("always", "reused"),
@@ -42,6 +40,8 @@ class Step:
     content_type: str = None
     headers: object = field(default_factory=dict)  # an object, or a list of [name, value]
     redirect: bool = False      # Location is the port that records
+
+    stream: list = None         # InvokeEndpointWithResponseStream: acts; see streams.py
 
     # Before the answer, in this order.
     read: bool = True           # false: the request's body is left unread, and unjudged
@@ -99,7 +99,11 @@ class Step:
     def check(self):
         """Raise ScriptError now rather than when a request comes."""
         self.header_pairs()
-        build_body(self.body)
+        try:
+            build_body(self.body)
+            check_acts(self.stream or [])
+        except (BodyError, StreamError) as error:
+            raise ScriptError(str(error)) from None
         return self
 
     def header_pairs(self):
@@ -108,38 +112,6 @@ class Step:
             return [(str(name), str(value)) for name, value in pairs]
         except (TypeError, ValueError):
             raise ScriptError("headers is an object, or a list of [name, value]") from None
-
-
-@functools.lru_cache(maxsize=4)
-def _gzipped_zeros(count):
-    return gzip.compress(bytes(count))
-
-
-BODIES = {
-    "json": lambda value: json.dumps(value).encode(),
-    "base64": base64.b64decode,
-    "zeros": bytes,
-    "every_byte": lambda count: (bytes(range(256)) * (count // 256 + 1))[:count],
-    "nested_json": lambda depth: b"[" * depth + b"]" * depth,
-    "gzip_zeros": _gzipped_zeros,
-    "message_of": lambda length: json.dumps({"message": "x" * length}).encode(),
-}
-
-
-def build_body(body):
-    """The bytes a step's body stands for; None if it gives none."""
-    if body is None:
-        return None
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, dict) and len(body) == 1:
-        (kind, argument), = body.items()
-        if kind in BODIES:
-            try:
-                return BODIES[kind](argument)
-            except (TypeError, ValueError) as error:
-                raise ScriptError(f"body {kind}: {error}") from None
-    raise ScriptError(f"body is text or an object with one of {', '.join(BODIES)}")
 
 
 class Script:

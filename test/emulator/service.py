@@ -1,4 +1,4 @@
-"""InvokeEndpoint and InvokeEndpointAsync: the path of a request through the service.
+"""InvokeEndpoint, its streamed and its asynchronous form: the path of a request through the service.
 
 A request is judged first: its signature, its size, its members.  Then it is answered, by a
 script if one is set for the endpoint's name, by an endpoint of that name, or by a scenario
@@ -13,20 +13,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from urllib.parse import unquote
 
+import eventstream
 import faults
 from connection import Reply, standard_headers
 from endpoints import ContainerError, Endpoint, Invocation, echo
 from errors import (ACCOUNT, BodyTooLarge, ModelError, ServiceError, SignatureRefused,
                     UnknownOperation, ValidationError)
 from journal import Entry
-from members import INVOKE_ENDPOINT, INVOKE_ENDPOINT_ASYNC, read_members
+from members import (INVOKE_ENDPOINT, INVOKE_ENDPOINT_ASYNC, INVOKE_ENDPOINT_STREAM,
+                     read_members)
 from scenarios import find_scenario
 from scripts import ScriptTable, Step
 from sessions import Sessions
+from streams import Streams
 
 MAX_BODY_BYTES = 25 * 1024 * 1024  # as documented; the API's model still says 6,291,456
-ROUTE = re.compile(r"/endpoints/([^/?#]*)/(invocations|async-invocations)")
-MEMBERS = {"invocations": INVOKE_ENDPOINT, "async-invocations": INVOKE_ENDPOINT_ASYNC}
+ROUTE = re.compile(r"/endpoints/([^/?#]*)/(invocations|async-invocations|invocations-response-stream)")
+STREAM = "invocations-response-stream"
+MEMBERS = {"invocations": INVOKE_ENDPOINT, "async-invocations": INVOKE_ENDPOINT_ASYNC,
+           STREAM: INVOKE_ENDPOINT_STREAM}
 PLAIN_STEP = Step()
 
 
@@ -73,6 +78,7 @@ class Service:
         self._asynchronous = asynchronous
         self.journal = journal
         self.scripts = ScriptTable()
+        self.streams = Streams()
         self.endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self.clock_skew = 0
         self.recorder_url = None  # known once its port is open
@@ -82,6 +88,7 @@ class Service:
         """Forget scripts, sessions, the clock's error and all that was logged."""
         self.scripts.clear()
         self._sessions.clear()
+        self.streams.reset()
         self.clock_skew = 0
         self.journal.reset()
 
@@ -102,12 +109,15 @@ class Service:
                                   self.recorder_url + request.target)
         except ServiceError as error:
             step, reply = PLAIN_STEP, _error_reply(error)
+        if operation == STREAM:
+            _make_stream(step, reply)
         entry.request_id = str(uuid.uuid4())
         reply.add_missing(standard_headers(entry.request_id, now))
         if step.sends_reply(connection.requests):
             entry.status = reply.status
         self.journal.enter(entry)
-        faults.perform(step, reply, connection)
+        faults.perform(step, reply, connection,
+                       lambda acts: self.streams.perform(name, acts, step, connection))
 
     def _next_step(self, name):
         turn = self.scripts.take(name)
@@ -169,7 +179,20 @@ class Service:
                    ("x-Amzn-Invoked-Production-Variant", variant), *session_headers]
         if answer.custom_attributes is not None:
             headers.append(("X-Amzn-SageMaker-Custom-Attributes", answer.custom_attributes))
-        return Reply(answer.status, headers, answer.body)
+        return Reply(answer.status, headers, answer.body, parts=answer.parts)
+
+
+def _make_stream(step, reply):
+    """What a script says of the stream, or the endpoint's own answer, in frames."""
+    if reply.status != 200 or not (step.stream is not None or step.is_own_answer()):
+        return
+    reply.acts = step.stream
+    if reply.acts is None:
+        reply.acts = [{"part": {"bytes": part}} for part in reply.parts or [reply.body]]
+    reply.headers = [("X-Amzn-SageMaker-Content-Type", step.content_type or value)
+                     if name == "Content-Type" else (name, value)
+                     for name, value in reply.headers]
+    reply.headers.append(("Content-Type", eventstream.CONTENT_TYPE))
 
 
 def _error_reply(error):
