@@ -80,7 +80,8 @@ smrt_reply_read(const SmrtExchange *exchange, SmrtOperation operation,
 
 	memset(reply, 0, sizeof(*reply));
 	reply->retry_hint_ms = -1;
-	if (exchange->failure != SMRT_FAULT_NONE)
+	/* What was answered is read first, whatever became of it since. */
+	if (exchange->failure != SMRT_FAULT_NONE && !exchange->answered)
 	{
 		reply->fault.kind = exchange->failure;
 		reply->fault.text = smrt_span(exchange->failure_text);

@@ -253,6 +253,8 @@ read_other_answer(SmrtStream *stream, SmrtFault *fault)
 	fault->kind = SMRT_FAULT_IN_ANSWER;
 	smrt_reply_read_words(smrt_span_of(words.data, words.len), fault);
 	fault->code = smrt_fault_code(fault->code);
+	if (smrt_span_absent(fault->text))
+		fault->text = smrt_span_of(words.data, words.len);
 }
 
 void

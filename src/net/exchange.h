@@ -100,12 +100,12 @@ extern SmrtSpan smrt_exchange_read(SmrtExchange *exchange, int timeout_ms);
 /* Drops it if it still runs; the spans of the answer are invalid then. */
 extern void smrt_exchange_end(SmrtExchange *exchange);
 
-/* Whether one that is done has an answer of status 2xx. */
+/* Whether one that is answered or done has an answer of status 2xx. */
 static inline bool
 smrt_exchange_is_success(const SmrtExchange *exchange)
 {
-	return exchange->failure == SMRT_FAULT_NONE &&
-		exchange->status >= 200 && exchange->status <= 299;
+	return exchange->answered || (exchange->failure == SMRT_FAULT_NONE &&
+								  exchange->status >= 200 && exchange->status <= 299);
 }
 
 /* The name of a phase, for messages: "connecting". */

@@ -97,7 +97,7 @@ SCENARIOS = {
     "stream-damaged": {"stream": [*TOKENS, {"part": "damaged", "damage": "payload"}]},
     "stream-damaged-length": {"stream": [*TOKENS, {"part": "damaged", "damage": "prelude"}]},
     "stream-lost": {"stream": TOKENS, "after": "close"},
-    "stream-reset": {"stream": TOKENS, "after": "reset"},
+    "stream-reset": {"stream": [*TOKENS, {"wait_ms": 200}], "after": "reset"},
     "stream-silent": {"stream": TOKENS, "after": "hang"},
     "stream-unfinished": {"stream": TOKENS},
     "stream-model-error": {"stream": [*TOKENS, json_line({
