@@ -15,11 +15,13 @@ smrt_blame(const SmrtFault *fault)
 			return blame_of_model(fault);
 		case SMRT_FAULT_TOO_LARGE:
 		case SMRT_FAULT_REPLY_TOO_LARGE:
+		case SMRT_FAULT_IN_ANSWER:
 			return SMRT_BLAME_ROW;
 		case SMRT_FAULT_TIMEOUT:
 		case SMRT_FAULT_SERVICE:
 		case SMRT_FAULT_SERVER:
 		case SMRT_FAULT_DEPENDENCY:
+		case SMRT_FAULT_STREAM:
 			return SMRT_BLAME_MOMENT;
 		default:
 			return SMRT_BLAME_ENDPOINT;

@@ -66,6 +66,8 @@ the_operation_s_own_errors(void)
 		{500, "InternalFailure", SMRT_FAULT_SERVICE},
 		{503, "ServiceUnavailable", SMRT_FAULT_SERVICE},
 		{530, "InternalDependencyException", SMRT_FAULT_DEPENDENCY},
+		{0, "ModelStreamError", SMRT_FAULT_STREAM},
+		{0, "InternalStreamFailure", SMRT_FAULT_SERVICE},
 		{403, "AccessDeniedException", SMRT_FAULT_DENIED},
 		{403, "ExpiredTokenException", SMRT_FAULT_EXPIRED},
 		{403, "InvalidSignatureException", SMRT_FAULT_DENIED},
