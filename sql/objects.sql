@@ -60,6 +60,13 @@ FROM member JOIN pg_proc ON objid = pg_proc.oid AND classid = 'pg_proc'::regclas
 WHERE proname = 'sagemaker_invoke_async'
 ORDER BY pronargdefaults, proargtypes[1]::regtype::text COLLATE "C";
 
+-- Streams: again only the body differs.
+SELECT DISTINCT proname, proargnames, pronargdefaults, prorettype::regtype, prorows,
+       (proargtypes::oid[])[2:14]::regtype[] AS after_body
+FROM member JOIN pg_proc ON objid = pg_proc.oid AND classid = 'pg_proc'::regclass
+WHERE proname IN ('sagemaker_invoke_stream', 'sagemaker_stream_text')
+ORDER BY proname;
+
 -- A plain role may use nothing of it: no rows.  A kind of object that is not
 -- known here gives NULL, which is shown as well.
 CREATE ROLE regress_sagemaker_plain;

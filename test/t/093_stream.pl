@@ -207,6 +207,29 @@ $session->must('COMMIT');
 is(ledger('big')->{parts}, 2000, 'of everything');
 $session->must('RESET sagemaker_rt.max_response_size');
 
+# TLS keeps bytes of its own, which no socket tells of.
+{
+	my $tls = start_emulator('--tls', '--no-models');
+	my $over_tls = Session->new($node, map { "SET sagemaker_rt.$_->[0] = '$_->[1]'" }
+		[ endpoint_url => $tls->fact('url') ], [ ca_file => $tls->fact('ca_file') ],
+		[ access_key_id => $tls->fact('access_key_id') ],
+		[ secret_access_key => $tls->fact('secret_access_key') ]);
+
+	$tls->script('tls', [], { stream => [ { part => { every_byte => 3333 }, times => 3000 } ] });
+	$over_tls->must('BEGIN');
+	$over_tls->must('DECLARE c CURSOR FOR ' . rows(q{'tls', 'x'}, 'md5((p).bytes)'));
+	$over_tls->must('FETCH c');
+	$over_tls->must(q{SELECT FROM sagemaker_invoke('delay-100', 'x')});
+	my $rest = $over_tls->must('FETCH 1000 FROM c');
+	$over_tls->must(q{SELECT FROM sagemaker_invoke('delay-100', 'x')});
+	$rest .= "\n" . $over_tls->must('FETCH ALL FROM c');
+	my %digests = map { $_ => 1 } my @digests = split /\n/, $rest;
+	is(scalar @digests, 2999, 'over TLS every part comes, paused or not');
+	is(scalar keys %digests, 1, 'each as it was');
+	$over_tls->must('COMMIT');
+	$over_tls->quit;
+}
+
 # timeout bounds each wait, not the stream.
 
 script('drip', (map { ("part $_", { wait_ms => 150 }) } 1 .. 8), 'end');
