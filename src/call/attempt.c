@@ -112,6 +112,8 @@ smrt_attempt_start(const SmrtAttemptPlan *plan, const SmrtKeys *keys,
 		spec.url = url.data;
 		spec.body = request->body;
 		spec.window = request->window;
+		if (request->operation == SMRT_OPERATION_STREAM && spec.window == 0)
+			spec.renewed_ms = limits->timeout;
 		smrt_attempt_route(&spec, target, limits);
 		spec.timeout_ms = timeout_ms;
 		exchange = smrt_exchange_start(&spec);

@@ -15,6 +15,7 @@
 #include "call/credential/keyring.h"
 #include "call/host.h"
 #include "call/location.h"
+#include "call/streamevent.h"
 #include "net/pump.h"
 #include "pg/alloc.h"
 #include "pg/compat.h"
@@ -32,7 +33,7 @@ typedef struct CallState
 	SmrtRequest request;
 	SmrtAttemptPlan plan;
 	SmrtExchange *exchange;		/* under way, or finished and unreleased */
-	MemoryContext words;		/* of the last fault; NULL: there was none */
+	MemoryContext words;		/* of the last fault, or parts; NULL: none yet */
 	bool		finished;
 	bool		skew_corrected;
 	bool		keys_renewed;
@@ -277,10 +278,14 @@ settle(CallState *call)
 {
 	MemoryContext before = CurrentMemoryContext;
 	SmrtReply  *reply = &call->call.reply;
+	bool		joins = call->request.operation == SMRT_OPERATION_STREAM &&
+		call->request.window == 0;
 
-	if (call->words != NULL || !smrt_exchange_is_success(call->exchange))
+	if (call->words != NULL || joins || !smrt_exchange_is_success(call->exchange))
 		begin_words(call);
 	smrt_reply_read(call->exchange, call->request.operation, reply);
+	if (joins && reply->fault.kind == SMRT_FAULT_NONE)
+		smrt_streamevent_join(reply);
 	MemoryContextSwitchTo(before);
 	if (reply->fault.kind == SMRT_FAULT_NONE)
 	{
@@ -296,7 +301,7 @@ settle(CallState *call)
 		finish(call);
 }
 
-/* What is said about a failure lies in a context of its own. */
+/* What is said about a failure lies in a context of its own, and joined parts. */
 static void
 begin_words(CallState *call)
 {

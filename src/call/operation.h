@@ -57,7 +57,8 @@ typedef struct SmrtRequest
 	const SmrtHeader *extra;	/* members that AWS added later */
 	int			n_extra;
 	size_t		window;			/* the answer is read while it arrives, so many
-								 * bytes ahead of its reader; 0: all at once */
+								 * bytes ahead of its reader; 0: all at once, a
+								 * stream's parts joined */
 } SmrtRequest;
 
 /*

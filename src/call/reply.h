@@ -11,7 +11,7 @@
 /* The members of an operation's answer; absent ones were not there. */
 typedef struct SmrtResponse
 {
-	SmrtSpan	body;			/* never absent; of a stream: as it was framed */
+	SmrtSpan	body;			/* never absent; of a stream: its parts, joined */
 	SmrtSpan	content_type;	/* what the model says */
 	SmrtSpan	framing;		/* a stream's own content type; absent: no stream */
 	SmrtSpan	invoked_production_variant;

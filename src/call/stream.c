@@ -8,11 +8,9 @@
  */
 #include "postgres.h"
 
-#include "aws/eventstream.h"
 #include "call/callset.h"
 #include "call/stream.h"
-#include "pg/alloc.h"
-#include "pg/json.h"
+#include "call/streamevent.h"
 #include "utils/memutils.h"
 
 /* What is kept for a reader; a part that is larger is not held back by it. */
@@ -20,9 +18,6 @@
 
 /* How much is looked at of an answer that is no stream. */
 #define MAX_WORDS 4096
-
-static const SmrtSpan event_stream =
-SMRT_LITERAL("application/vnd.amazon.eventstream");
 
 struct SmrtStream
 {
@@ -41,9 +36,6 @@ struct SmrtStream
 static void free_frames(void *arg);
 static bool begin_answer(SmrtStream *stream);
 static bool read_part(SmrtStream *stream, SmrtSpan *part, SmrtFault *fault);
-static bool read_event(const SmrtFrame *frame, SmrtSpan *part,
-					   SmrtFault *fault);
-static void read_exception(const SmrtFrame *frame, SmrtFault *fault);
 static void judge_end(SmrtStream *stream, SmrtFault *fault);
 static void read_other_answer(SmrtStream *stream, SmrtFault *fault);
 static bool fail(SmrtStream *stream, SmrtFault *fault);
@@ -147,8 +139,7 @@ read_part(SmrtStream *stream, SmrtSpan *part, SmrtFault *fault)
 {
 	SmrtFrame	frame;
 
-	if (!smrt_span_equal_nocase(smrt_span_up_to(smrt_stream_response(stream)->framing,
-												';'), event_stream))
+	if (!smrt_streamevent_is_stream(smrt_stream_response(stream)))
 	{
 		read_other_answer(stream, fault);
 		return false;
@@ -156,7 +147,7 @@ read_part(SmrtStream *stream, SmrtSpan *part, SmrtFault *fault)
 	switch (smrt_eventstream_read(&stream->frames, &stream->unread, &frame))
 	{
 		case SMRT_FRAME_WHOLE:
-			return read_event(&frame, part, fault);
+			return smrt_streamevent_read(&frame, part, fault);
 		case SMRT_FRAME_PARTIAL:
 			stream->unread = smrt_exchange_read(smrt_call_exchange(stream->call),
 												stream->timeout_ms);
@@ -174,49 +165,6 @@ read_part(SmrtStream *stream, SmrtSpan *part, SmrtFault *fault)
 			break;
 	}
 	return fault->kind == SMRT_FAULT_NONE;
-}
-
-/* Events that AWS may add are passed over. */
-static bool
-read_event(const SmrtFrame *frame, SmrtSpan *part, SmrtFault *fault)
-{
-	SmrtSpan	type = smrt_frame_string(frame, ":message-type");
-
-	if (smrt_span_equal(type, smrt_span("event")))
-	{
-		if (smrt_span_equal(smrt_frame_string(frame, ":event-type"),
-							smrt_span("PayloadPart")))
-			*part = frame->payload;
-		return true;
-	}
-	if (smrt_span_equal(type, smrt_span("exception")))
-		read_exception(frame, fault);
-	else if (smrt_span_equal(type, smrt_span("error")))
-	{
-		fault->code = smrt_frame_string(frame, ":error-code");
-		fault->text = smrt_frame_string(frame, ":error-message");
-	}
-	else
-		fault->text = smrt_span("a frame has no type that is known");
-	fault->kind = smrt_fault_kind(0, fault->code);
-	if (fault->kind == SMRT_FAULT_REPLY)
-		fault->kind = SMRT_FAULT_STREAM;
-	return false;
-}
-
-/* ModelStreamError has a code of its own, which tells a timeout from a crash. */
-static void
-read_exception(const SmrtFrame *frame, SmrtFault *fault)
-{
-	SmrtJsonMember reason = {"ErrorCode"};
-
-	fault->code = smrt_frame_string(frame, ":exception-type");
-	smrt_reply_read_words(frame->payload, fault);
-	if (!smrt_json_members(frame->payload, &reason, 1) || reason.value == NULL)
-		return;
-	fault->text = smrt_span(psprintf("%s: %.*s", reason.value,
-									 (int) fault->text.len,
-									 fault->text.len ? fault->text.data : ""));
 }
 
 /* Nothing more comes: was that all? */
@@ -238,7 +186,7 @@ judge_end(SmrtStream *stream, SmrtFault *fault)
 	}
 }
 
-/* A success, and yet no stream: a proxy's page, or a container's own error. */
+/* A success, and yet no stream. */
 static void
 read_other_answer(SmrtStream *stream, SmrtFault *fault)
 {
@@ -250,11 +198,7 @@ read_other_answer(SmrtStream *stream, SmrtFault *fault)
 		   (piece = smrt_exchange_read(smrt_call_exchange(stream->call),
 									   stream->timeout_ms)).len > 0)
 		appendBinaryStringInfo(&words, piece.data, piece.len);
-	fault->kind = SMRT_FAULT_IN_ANSWER;
-	smrt_reply_read_words(smrt_span_of(words.data, words.len), fault);
-	fault->code = smrt_fault_code(fault->code);
-	if (smrt_span_absent(fault->text))
-		fault->text = smrt_span_of(words.data, words.len);
+	smrt_streamevent_no_stream(smrt_span_of(words.data, words.len), fault);
 }
 
 void

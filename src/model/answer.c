@@ -7,6 +7,7 @@
 #include "mb/pg_wchar.h"
 #include "model/answer.h"
 #include "model/csv.h"
+#include "model/deltas.h"
 #include "model/tensor.h"
 #include "pg/json.h"
 #include "pg/report.h"
@@ -40,6 +41,8 @@ static bool split(const SmrtModel *model, const SmrtResponse *response,
 static SmrtAnswerFormat format_of(const SmrtModel *model,
 								  SmrtSpan content_type);
 static SmrtAnswerFormat find_format(SmrtSpan content_type);
+static bool split_stream(const SmrtModel *model, const SmrtResponse *response,
+						 SmrtAnswer *answer, SmrtError *error);
 static bool is_markup(SmrtSpan body);
 static bool split_csv(const SmrtModel *model, SmrtSpan body, int n_rows,
 					  SmrtAnswer *answer, SmrtError *error);
@@ -99,6 +102,8 @@ split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 	char	   *converted;
 
 	memset(answer, 0, sizeof(*answer));
+	if (model->stream)
+		return split_stream(model, response, answer, error);
 	answer->json = format != SMRT_ANSWER_CSV;
 	if (format == SMRT_ANSWER_RECORDIO || format == SMRT_ANSWER_NPY)
 	{
@@ -127,6 +132,24 @@ split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 		default:
 			return split_json(model, body, n_rows, answer, error);
 	}
+}
+
+/* It is one row's text, all of it. */
+static bool
+split_stream(const SmrtModel *model, const SmrtResponse *response,
+			 SmrtAnswer *answer, SmrtError *error)
+{
+	char	   *text = smrt_deltas_join(response,
+										smrt_deltas_path(model->predictions),
+										&answer->fault);
+
+	if (text == NULL)
+		return smrt_error_set(error, "it holds no text");
+	answer->json = true;
+	answer->whole.type = jbvString;
+	answer->whole.val.string.val = text;
+	answer->whole.val.string.len = strlen(text);
+	return true;
 }
 
 /* What says nothing is what was asked for, or at least as the request is. */

@@ -17,6 +17,7 @@ typedef struct SmrtAnswer
 	SmrtSpan   *texts;			/* a row each */
 	JsonbContainer *list;		/* an array that has an element for each row */
 	JsonbValue	whole;			/* or it is the only row's prediction */
+	SmrtFault	fault;			/* if it does not fit, perhaps more than a reason */
 } SmrtAnswer;
 
 /* A row's part of it, in the database's encoding. */

@@ -79,6 +79,7 @@ static const OptionRow rows[] = {
 	{"first_index", KIND_NUMBER, FIELD(first_index), 0, 1, 0},
 	{"answer_format", KIND_WORD, FIELD(answer_format), 0, 0, 0, answer_format_words},
 	{"answer_header", KIND_BOOLEAN, FIELD(answer_header)},
+	{"stream", KIND_BOOLEAN, FIELD(stream)},
 	{"predictions", KIND_PATH, FIELD(predictions)},
 	{"columns", KIND_BINDINGS},
 	{"constant", KIND_OBJECT, FIELD(constant)},
@@ -152,7 +153,8 @@ trimmed(const char *text)
 static void
 check_members(const SmrtModel *model)
 {
-	SmrtRequest request = {.endpoint = smrt_span(model->endpoint)};
+	SmrtRequest request = {.operation = smrt_model_operation(model),
+	.endpoint = smrt_span(model->endpoint)};
 	SmrtSpan	member;
 	SmrtError	error;
 

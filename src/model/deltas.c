@@ -61,7 +61,10 @@ typedef struct Paths
 
 struct SmrtDeltas
 {
-	SmrtStream *stream;
+	SmrtStream *stream;			/* NULL: it was gathered */
+	const SmrtResponse *response;
+	SmrtSpan	whole;			/* what was gathered, until it is read */
+	SmrtFault	fault;			/* in it */
 	MemoryContext scratch;		/* of one call */
 	MemoryContextCallback on_reset;
 	SmrtMessages messages;
@@ -80,6 +83,7 @@ struct SmrtDeltas
 	size_t		cut_len;
 };
 
+static SmrtDeltas *create(JsonPath *path);
 static void free_messages(void *arg);
 static Paths read_paths(const char *const *texts, int n);
 static void begin(SmrtDeltas *deltas);
@@ -96,16 +100,43 @@ static char *find_text(const Jsonb *json, const Paths *paths);
 static bool next_plain(SmrtDeltas *deltas, SmrtDelta *delta);
 static size_t unfinished_len(SmrtSpan text);
 static bool fail(SmrtDeltas *deltas, SmrtFaultKind kind, const char *text);
+static bool has_failed(const SmrtDeltas *deltas);
 
 #define HAS_MEMBER(json, names) has_member(json, names, lengthof(names))
 
 SmrtDeltas *
 smrt_deltas_create(SmrtStream *stream, JsonPath *path)
 {
+	SmrtDeltas *deltas = create(path);
+
+	deltas->stream = stream;
+	return deltas;
+}
+
+char *
+smrt_deltas_join(const SmrtResponse *response, JsonPath *path,
+				 SmrtFault *fault)
+{
+	SmrtDeltas *deltas = create(path);
+	SmrtDelta	delta;
+	StringInfoData text;
+
+	deltas->response = response;
+	deltas->whole = response->body;
+	initStringInfo(&text);
+	while (smrt_deltas_next(deltas, &delta))
+		if (delta.text != NULL)
+			appendStringInfoString(&text, delta.text);
+	*fault = deltas->fault;
+	return fault->kind == SMRT_FAULT_NONE ? text.data : NULL;
+}
+
+static SmrtDeltas *
+create(JsonPath *path)
+{
 	SmrtDeltas *deltas = palloc0(sizeof(SmrtDeltas));
 
 	StaticAssertStmt(lengthof(text_paths) <= MAX_PATHS, "paths must fit");
-	deltas->stream = stream;
 	deltas->scratch = AllocSetContextCreate(CurrentMemoryContext,
 											"sagemaker_rt delta",
 											ALLOCSET_SMALL_SIZES);
@@ -137,9 +168,16 @@ read_paths(const char *const *texts, int n)
 	Paths		paths = {n};
 
 	for (int i = 0; i < n; i++)
-		paths.paths[i] = DatumGetJsonPathP(DirectFunctionCall1(jsonpath_in,
-															   CStringGetDatum(texts[i])));
+		paths.paths[i] = smrt_deltas_path(texts[i]);
 	return paths;
+}
+
+JsonPath *
+smrt_deltas_path(const char *text)
+{
+	return text == NULL ? NULL :
+		DatumGetJsonPathP(DirectFunctionCall1(jsonpath_in,
+											  CStringGetDatum(text)));
 }
 
 bool
@@ -172,8 +210,9 @@ begin(SmrtDeltas *deltas)
 	deltas->begun = true;
 	if (!next_part(deltas))
 		return;
-	type = smrt_span_up_to(smrt_stream_response(deltas->stream)->content_type,
-						   ';');
+	if (deltas->stream != NULL)
+		deltas->response = smrt_stream_response(deltas->stream);
+	type = smrt_span_up_to(deltas->response->content_type, ';');
 	deltas->plain = !deltas->own_path &&
 		smrt_span_equal_nocase(type, smrt_span("text/plain"));
 }
@@ -184,7 +223,9 @@ next_part(SmrtDeltas *deltas)
 {
 	if (deltas->stream_ended)
 		return false;
-	deltas->unread = smrt_stream_next(deltas->stream);
+	deltas->unread = deltas->stream != NULL ? smrt_stream_next(deltas->stream) :
+		deltas->whole;
+	deltas->whole = smrt_span(NULL);
 	deltas->stream_ended = smrt_span_absent(deltas->unread);
 	return !deltas->stream_ended;
 }
@@ -192,7 +233,7 @@ next_part(SmrtDeltas *deltas)
 static bool
 next_message(SmrtDeltas *deltas, SmrtSpan *message)
 {
-	while (smrt_stream_fault(deltas->stream) == NULL)
+	while (!has_failed(deltas))
 	{
 		SmrtMessageState state = deltas->stream_ended ?
 			smrt_messages_finish(&deltas->messages, message) :
@@ -370,7 +411,7 @@ next_plain(SmrtDeltas *deltas, SmrtDelta *delta)
 		if (len > 0)
 			return true;
 	}
-	if (deltas->cut_len > 0 && smrt_stream_fault(deltas->stream) == NULL)
+	if (deltas->cut_len > 0 && !has_failed(deltas))
 		fail(deltas, SMRT_FAULT_STREAM, "it ended within a character");
 	return false;
 }
@@ -393,6 +434,16 @@ unfinished_len(SmrtSpan text)
 static bool
 fail(SmrtDeltas *deltas, SmrtFaultKind kind, const char *text)
 {
-	smrt_stream_fail(deltas->stream, kind, smrt_span(text));
+	if (deltas->stream != NULL)
+		smrt_stream_fail(deltas->stream, kind, smrt_span(text));
+	else
+		deltas->fault = (SmrtFault) {.kind = kind,.text = smrt_span(text)};
 	return false;
+}
+
+static bool
+has_failed(const SmrtDeltas *deltas)
+{
+	return deltas->stream != NULL ? smrt_stream_fault(deltas->stream) != NULL :
+		deltas->fault.kind != SMRT_FAULT_NONE;
 }

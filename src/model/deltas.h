@@ -22,6 +22,9 @@ typedef struct SmrtDelta
 	const Jsonb *usage;			/* what it counted, or NULL */
 } SmrtDelta;
 
+/* A jsonpath as text, palloc'ed; NULL stays NULL.  Raises what is wrong with it. */
+extern JsonPath *smrt_deltas_path(const char *text);
+
 /*
  * In the current memory context, where the stream and the path must stay too.
  * path may be NULL.
@@ -36,5 +39,12 @@ extern SmrtDeltas *smrt_deltas_create(SmrtStream *stream, JsonPath *path);
  * lacks; it must not be called again then.  Interruptible.
  */
 extern bool smrt_deltas_next(SmrtDeltas *deltas, SmrtDelta *delta);
+
+/*
+ * All text of a stream that was gathered, in the database's encoding and the
+ * current memory context.  NULL: fault says why.  May raise the same.
+ */
+extern char *smrt_deltas_join(const SmrtResponse *response, JsonPath *path,
+							  SmrtFault *fault);
 
 #endif							/* SMRT_MODEL_DELTAS_H */

@@ -20,8 +20,8 @@
 
 #include "call/callset.h"
 #include "model/engine.h"
+#include "model/modelrequest.h"
 #include "model/pack.h"
-#include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -56,8 +56,6 @@ struct SmrtEngine
 };
 
 static SmrtCallSet *create_set(const SmrtModel *model);
-static void fill_request(SmrtEngine *engine);
-static void apply_limits(const SmrtModel *model, SmrtLimits *limits);
 static void open_batch(SmrtEngine *engine);
 static Batch *new_batch(SmrtEngine *engine);
 static void open_batch_for_last_row(SmrtEngine *engine);
@@ -90,7 +88,7 @@ smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
 	engine->max_rows = model->max_rows;
 	engine->set = create_set(model);
 	dlist_init(&engine->batches);
-	fill_request(engine);
+	smrt_modelrequest_fill(model, &engine->request);
 	MemoryContextSwitchTo(before);
 	return engine;
 }
@@ -105,10 +103,9 @@ smrt_engine_delete(SmrtEngine *engine)
 static SmrtCallSet *
 create_set(const SmrtModel *model)
 {
-	SmrtTarget *target = smrt_target_get(model->server);
-	SmrtLimits	limits = target->limits;
+	SmrtLimits	limits;
+	SmrtTarget *target = smrt_modelrequest_target(model, &limits);
 
-	apply_limits(model, &limits);
 	return smrt_callset_create(target, &limits);
 }
 
@@ -123,40 +120,6 @@ smrt_engine_change_role(SmrtEngine *engine)
 	/* The old set goes with the engine: answers of its calls may be unread. */
 	engine->set = create_set(engine->model);
 	MemoryContextSwitchTo(before);
-}
-
-static void
-fill_request(SmrtEngine *engine)
-{
-	const SmrtModel *model = engine->model;
-	SmrtRequest *request = &engine->request;
-
-	request->endpoint = smrt_span(model->endpoint);
-	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
-		request->members[i] = smrt_span(model->members[i]);
-	if (model->members[SMRT_MEMBER_CONTENT_TYPE] == NULL)
-		request->members[SMRT_MEMBER_CONTENT_TYPE] =
-			smrt_span(smrt_model_content_type(model));
-	if (model->members[SMRT_MEMBER_ACCEPT] == NULL)
-		request->members[SMRT_MEMBER_ACCEPT] =
-			smrt_span(smrt_model_accept(model));
-	smrt_request_require(request);
-}
-
-/* The validator has seen them. */
-static void
-apply_limits(const SmrtModel *model, SmrtLimits *limits)
-{
-	ListCell   *cell;
-
-	foreach(cell, model->limits)
-	{
-		DefElem    *limit = lfirst(cell);
-		SmrtError	error;
-
-		(void) smrt_limits_set(limits, limit->defname, strVal(limit->arg),
-							   &error);
-	}
 }
 
 SmrtBuf *
@@ -386,6 +349,8 @@ settle(SmrtEngine *engine, Batch *batch)
 										batch->pack.n_sent, &batch->answer,
 										&batch->error);
 		MemoryContextSwitchTo(before);
+		if (!batch->fits && batch->answer.fault.kind != SMRT_FAULT_NONE)
+			(void) smrt_call_fail(batch->call, &batch->answer.fault, false);
 	}
 	/* It was no use. */
 	if (batch->is_second && !batch->fits)

@@ -44,6 +44,7 @@ StaticAssertDecl(lengthof(formats) == SMRT_FORMAT_COUNT,
 
 static void set_defaults(SmrtModel *model);
 static void check_labels(Form_pg_proc proc);
+static void check_stream(const SmrtModel *model);
 static void read_arguments(HeapTuple tuple, SmrtModel *model);
 static void read_argument(SmrtModelArgument *argument, Oid type,
 						  const char *name, int number);
@@ -78,13 +79,16 @@ smrt_model_read(Oid function)
 	set_defaults(model);
 	read_arguments(tuple, model);
 	read_result(proc, model);
-	if (wants_json(model))
-		model->format = SMRT_FORMAT_INSTANCES;
-
+	model->format = SMRT_FORMAT_COUNT;	/* until it is said */
 	body = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
 											   Anum_pg_proc_prosrc, &is_null));
 	smrt_definition_read(body, model);
-	if (model->format == SMRT_FORMAT_SINGLE)
+	if (model->format == SMRT_FORMAT_COUNT)
+		model->format = model->stream ? SMRT_FORMAT_SINGLE :
+			wants_json(model) ? SMRT_FORMAT_INSTANCES : SMRT_FORMAT_CSV;
+	if (model->stream)
+		check_stream(model);
+	if (model->format == SMRT_FORMAT_SINGLE || model->stream)
 		model->max_rows = 1;
 	check_format(model);
 	divide_columns(model);
@@ -124,6 +128,12 @@ set_defaults(SmrtModel *model)
 	model->concurrency = smrt_settings.concurrency;
 }
 
+SmrtOperation
+smrt_model_operation(const SmrtModel *model)
+{
+	return model->stream ? SMRT_OPERATION_STREAM : SMRT_OPERATION_INVOKE;
+}
+
 const char *
 smrt_model_content_type(const SmrtModel *model)
 {
@@ -133,7 +143,7 @@ smrt_model_content_type(const SmrtModel *model)
 const char *
 smrt_model_accept(const SmrtModel *model)
 {
-	return formats[model->format].accept;
+	return model->stream ? NULL : formats[model->format].accept;
 }
 
 SmrtOnError
@@ -166,6 +176,16 @@ check_labels(Form_pg_proc proc)
 				 errmsg("a model function must be VOLATILE"),
 				 errdetail("Under another label it could be run while a statement is planned or only explained."),
 				 errhint("To have equal rows sent once, set the option \"deterministic\".")));
+}
+
+static void
+check_stream(const SmrtModel *model)
+{
+	if (model->result != SMRT_RESULT_SCALAR ||
+		model->columns[0].type != TEXTOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("a model function over a streaming endpoint must return text or SETOF text")));
 }
 
 static void

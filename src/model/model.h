@@ -121,6 +121,7 @@ typedef struct SmrtModel
 	int			first_index;	/* LIBSVM: the first column's number */
 	SmrtAnswerFormat answer_format; /* COUNT: as the answer's type says */
 	bool		answer_header;	/* answers in CSV begin with names */
+	bool		stream;			/* the answer is streamed text */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
 	const char *constant;		/* members of a JSON object, without braces */
 	SmrtNulls	nulls;
@@ -164,7 +165,13 @@ extern SmrtModel *smrt_model_read(Oid function);
 extern SmrtModel *smrt_model_undeclared(const char *endpoint, int max_rows,
 										int n_arguments, const Oid *types);
 
-/* The media types that a model sends and asks for unless it says otherwise. */
+/* The operation that asks the model. */
+extern SmrtOperation smrt_model_operation(const SmrtModel *model);
+
+/*
+ * The media types that a model sends and asks for unless it says otherwise; NULL:
+ * it asks for none.
+ */
 extern const char *smrt_model_content_type(const SmrtModel *model);
 extern const char *smrt_model_accept(const SmrtModel *model);
 

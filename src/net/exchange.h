@@ -47,6 +47,8 @@ typedef struct SmrtExchangeSpec
 	int			connect_timeout_ms; /* name, connection and TLS together */
 	int			timeout_ms;		/* all of it; with a window: until the answer
 								 * begins */
+	int			renewed_ms;		/* after each piece of body the rest may take so
+								 * long; 0: nothing changes */
 	int			idle_timeout_s; /* older kept connections are not used again */
 	size_t		max_response;	/* bytes of body */
 	size_t		window;			/* about as many bytes of body are kept until

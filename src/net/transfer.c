@@ -11,6 +11,7 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include "net/pump.h"
 #include "net/transfer.h"
 #include "storage/fd.h"
 
@@ -190,6 +191,7 @@ smrt_transfer_prepare(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
 	transfer->addresses = spec->addresses;
 	transfer->body.max = spec->max_response;
 	transfer->window = spec->window;
+	transfer->renewed_ms = spec->renewed_ms;
 	if (transfer->fresh)
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 0L);
 	transfer->fresh = false;
@@ -451,5 +453,7 @@ on_body(char *data, size_t size, size_t n, void *userdata)
 		}
 		transfer->has_news = true;
 	}
+	if (transfer->renewed_ms > 0)
+		transfer->finish_by_ms = smrt_pump_now_ms() + transfer->renewed_ms;
 	return smrt_buf_append(&transfer->body, data, size * n) ? size * n : 0;
 }

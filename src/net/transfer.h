@@ -40,7 +40,8 @@ typedef struct SmrtTransfer
 	curl_socket_t socket;		/* it uses, or used last; may be closed */
 	int64		connect_by_ms;	/* on the pump's clock */
 	int64		finish_by_ms;
-	size_t		window;			/* as in the spec */
+	int			renewed_ms;		/* as in the spec, as the next */
+	size_t		window;
 	bool		paused;			/* the window is full */
 	bool		has_news;		/* for who waits in the pump: it is answered, or
 								 * there is something to read */

@@ -10,6 +10,8 @@
 #include "commands/event_trigger.h"
 #include "fmgr.h"
 #include "model/predict.h"
+#include "model/predictstream.h"
+#include "nodes/execnodes.h"
 #include "scan/batching.h"
 #include "sql/rows.h"
 #include "utils/acl.h"
@@ -22,13 +24,28 @@
 PG_FUNCTION_INFO_V1(sagemaker_call_handler);
 PG_FUNCTION_INFO_V1(sagemaker_validator);
 
+/* What one call site keeps. */
+typedef struct CallSite
+{
+	SmrtModel  *model;
+	MemoryContext set_context;	/* of the set under way; NULL: none is */
+	SmrtTextSet *set;			/* NULL: the row is not sent */
+} CallSite;
+
+static Datum next_piece(FunctionCallInfo fcinfo, CallSite *site,
+						const Datum *values, const bool *nulls);
+static bool next_text(SmrtTextSet *set, SmrtTextRow *row);
+static void begin_set(FunctionCallInfo fcinfo, CallSite *site,
+					  const Datum *values, const bool *nulls);
+static void end_set(Datum arg);
 static void advise(Oid function);
 static bool public_may_execute(HeapTuple tuple);
 
 Datum
 sagemaker_call_handler(PG_FUNCTION_ARGS)
 {
-	SmrtModel  *model = fcinfo->flinfo->fn_extra;
+	CallSite   *site = fcinfo->flinfo->fn_extra;
+	SmrtModel  *model;
 	Datum	   *values;
 	bool	   *nulls;
 
@@ -36,16 +53,18 @@ sagemaker_call_handler(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a model function cannot be a trigger")));
-	if (model == NULL)
+	if (site == NULL)
 	{
 		MemoryContext before = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 
-		model = smrt_model_read(fcinfo->flinfo->fn_oid);
+		site = palloc0(sizeof(CallSite));
+		site->model = smrt_model_read(fcinfo->flinfo->fn_oid);
 		MemoryContextSwitchTo(before);
-		fcinfo->flinfo->fn_extra = model;
+		fcinfo->flinfo->fn_extra = site;
 	}
-	else if (!model->is_set)
+	else if (!site->model->is_set)
 		smrt_batching_advise();
+	model = site->model;
 	values = palloc(fcinfo->nargs * sizeof(Datum));
 	nulls = palloc(fcinfo->nargs * sizeof(bool));
 	for (int i = 0; i < fcinfo->nargs; i++)
@@ -53,11 +72,83 @@ sagemaker_call_handler(PG_FUNCTION_ARGS)
 		values[i] = fcinfo->args[i].value;
 		nulls[i] = fcinfo->args[i].isnull;
 	}
+	if (model->is_set && model->stream)
+		return next_piece(fcinfo, site, values, nulls);
 	if (!model->is_set)
 		return smrt_predict_row(model, values, nulls, &fcinfo->isnull);
 	smrt_predict_rows(model, values, nulls,
 					  smrt_rows_begin(fcinfo, model->tupdesc));
 	return (Datum) 0;
+}
+
+/*
+ * A streaming model's set, row by row.  It is dropped at its end, and when the
+ * expression is shut down because nobody wants more of it; an error deletes its
+ * memory context with that of the call.
+ */
+static Datum
+next_piece(FunctionCallInfo fcinfo, CallSite *site, const Datum *values,
+		   const bool *nulls)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	SmrtTextRow row;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) ||
+		(result->allowedModes & SFRM_ValuePerCall) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	if (site->set_context == NULL)
+		begin_set(fcinfo, site, values, nulls);
+	fcinfo->isnull = true;
+	if (!next_text(site->set, &row))
+	{
+		UnregisterExprContextCallback(result->econtext, end_set,
+									  PointerGetDatum(site));
+		end_set(PointerGetDatum(site));
+		result->isDone = ExprEndResult;
+		return (Datum) 0;
+	}
+	result->isDone = ExprMultipleResult;
+	fcinfo->isnull = row.delta.text == NULL;
+	return fcinfo->isnull ? (Datum) 0 : CStringGetTextDatum(row.delta.text);
+}
+
+/* What a message says beside text has no place here. */
+static bool
+next_text(SmrtTextSet *set, SmrtTextRow *row)
+{
+	while (set != NULL && smrt_textset_next(set, row))
+		if (row->delta.text != NULL || row->failure != NULL)
+			return true;
+	return false;
+}
+
+static void
+begin_set(FunctionCallInfo fcinfo, CallSite *site, const Datum *values,
+		  const bool *nulls)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext before;
+
+	site->set_context = AllocSetContextCreate(fcinfo->flinfo->fn_mcxt,
+											  "sagemaker_rt set",
+											  ALLOCSET_SMALL_SIZES);
+	RegisterExprContextCallback(result->econtext, end_set,
+								PointerGetDatum(site));
+	before = MemoryContextSwitchTo(site->set_context);
+	site->set = smrt_predictstream_open(site->model, values, nulls);
+	MemoryContextSwitchTo(before);
+}
+
+static void
+end_set(Datum arg)
+{
+	CallSite   *site = (CallSite *) DatumGetPointer(arg);
+
+	MemoryContextDelete(site->set_context);
+	site->set_context = NULL;
+	site->set = NULL;
 }
 
 Datum
