@@ -301,13 +301,13 @@ settle(CallState *call)
 		finish(call);
 }
 
-/* What is said about a failure lies in a context of its own, and joined parts. */
+/* What is said about a failure, and joined parts, lie in a context of their own. */
 static void
 begin_words(CallState *call)
 {
 	if (call->words == NULL)
 		call->words = AllocSetContextCreate(call->set->context,
-											"sagemaker_rt fault",
+											"sagemaker_rt words",
 											ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(call->words);
 	MemoryContextSwitchTo(call->words);

@@ -347,6 +347,10 @@ check_format(const SmrtModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"min_rows\" is not valid: the format single sends one row alone")));
+	if (model->min_rows > 1 && model->stream)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"min_rows\" is not valid: a stream answers one row")));
 	if (model->header && model->format != SMRT_FORMAT_CSV)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

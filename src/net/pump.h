@@ -6,9 +6,9 @@
 
 /*
  * Drives all exchanges until one of them ends or has something to read, or
- * wait_ms passes, whichever is first; with none running it just waits.  Sleeps on latch, sockets and
- * postmaster death, and answers interrupts: it may raise what
- * CHECK_FOR_INTERRUPTS() raises.  Not to be called from under libcurl.
+ * wait_ms passes, whichever is first; with none running it just waits.  Sleeps
+ * on latch, sockets and postmaster death, and answers interrupts: it may raise
+ * what CHECK_FOR_INTERRUPTS() raises.  Not to be called from under libcurl.
  */
 extern void smrt_pump_run(int64 wait_ms);
 

@@ -207,6 +207,20 @@ $session->must('COMMIT');
 is(ledger('big')->{parts}, 2000, 'of everything');
 $session->must('RESET sagemaker_rt.max_response_size');
 
+# What came before a connection ended is read first, also if it ended while
+# nobody read.
+
+$emulator->script('ended', [],
+	{ stream => [ { part => { zeros => 1000 }, times => 200 } ], after => 'close' });
+$session->must('BEGIN');
+$session->must('DECLARE c CURSOR FOR ' . rows(q{'ended', 'x'}, '(p).part_number'));
+$session->must('FETCH c');
+ok(state_becomes('ended', 'ended'), 'a connection ends');
+$session->must(q{SELECT FROM sagemaker_invoke('delay-100', 'x')});
+is((split /\n/, $session->must('FETCH 199 FROM c'))[-1], '200', 'all parts are there');
+is($session->run('FETCH c')->{sqlstate}, '38S03', 'and then the error');
+$session->must('ROLLBACK');
+
 # TLS keeps bytes of its own, which no socket tells of.
 {
 	my $tls = start_emulator('--tls', '--no-models');
@@ -229,6 +243,20 @@ $session->must('RESET sagemaker_rt.max_response_size');
 	$over_tls->must('COMMIT');
 	$over_tls->quit;
 }
+
+# Nothing is left of streams that were dropped.
+
+$emulator->script('many', [], { stream => [ { part => { zeros => 100_000 }, times => 3 } ] });
+sub drop_streams
+{
+	my ($n) = @_;
+	$session->must("SELECT count(part) FROM generate_series(1, $n) i,
+		LATERAL (SELECT sagemaker_invoke_stream('many', i::text) AS part LIMIT 1) AS first");
+}
+drop_streams(30);
+$before = anonymous_kb($session->pid);
+is(drop_streams(300), '300', '300 streams are dropped after their first part');
+cmp_ok(anonymous_kb($session->pid) - $before, '<', 500, 'and leave no memory behind');
 
 # timeout bounds each wait, not the stream.
 

@@ -111,6 +111,7 @@ is($node->safe_psql('postgres', q{SELECT again('x')}), 'good',
 for my $wrong (
 	[ 'json', '', '42P13', qr/must return text or SETOF text/ ],
 	[ 'SETOF int', '', '42P13', qr/must return text or SETOF text/ ],
+	[ 'text', ', "format": "inputs", "min_rows": 2', '22023', qr/"min_rows"/ ],
 	[ 'text', ', "target_model": "m"', '22023', qr/"target_model"/ ],
 	[ 'text', ', "session_id": "NEW_SESSION"', '22023', qr/"session_id"/ ])
 {
