@@ -128,6 +128,7 @@ smrt_deltas_join(const SmrtResponse *response, JsonPath *path,
 		if (delta.text != NULL)
 			appendStringInfoString(&text, delta.text);
 	*fault = deltas->fault;
+	fault->request_id = response->request_id;
 	return fault->kind == SMRT_FAULT_NONE ? text.data : NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "catalog/pg_proc.h"
 #include "commands/trigger.h"
 #include "commands/event_trigger.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "model/predict.h"
 #include "model/predictstream.h"

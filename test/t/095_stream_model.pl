@@ -92,6 +92,8 @@ for my $endpoint (sort keys %failures)
 
 	declare('failing', $endpoint, 'text', ', "max_attempts": 1');
 	fails_with($node, q{SELECT failing('x')}, $sqlstate, $message, "$endpoint: whole");
+	like(failure($node, q{SELECT failing('x')})->{detail}, qr/Request id [0-9a-f-]{36}/,
+		'with the request');
 	declare('failing_set', $endpoint, 'SETOF text', ', "max_attempts": 1');
 	fails_with($node, q{SELECT failing_set('x')}, $sqlstate, $message, 'in pieces');
 	declare('failing', $endpoint, 'text', ', "max_attempts": 1, "on_error": "null"');
