@@ -221,6 +221,20 @@ is( $node->safe_psql('postgres', rows(q{'deep', '{}', on_error => 'null'}, '(s).
 $emulator->script('long', [], { stream => [ { part => { zeros => 1_000_000 }, times => 20 } ] });
 fails_with($node, rows(q{'long', '{}'}), '38S03', qr/larger than 16 MB/, 'a message without an end');
 
+# Another encoding.
+
+$node->safe_psql('postgres',
+	q{CREATE DATABASE latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
+$node->safe_psql('latin1', 'CREATE EXTENSION sagemaker_rt');
+script_bytes('euro', qq({"outputs": ["é"]}\n{"outputs": ["€"]}\n), 3);
+is( $node->safe_psql('latin1', q{SET client_encoding = 'UTF8'; }
+		  . rows(q{'euro', '{}', on_error => 'null'}, '(s).delta, (s).sqlstate')),
+	"é|\n|22P05", 'text becomes that of the database, and what it lacks is an error');
+script_bytes('euro', 'é€', 2, content_type => 'text/plain');
+is( $node->safe_psql('latin1', q{SET client_encoding = 'UTF8'; }
+		  . rows(q{'euro', '{}', on_error => 'null'}, '(s).delta, (s).sqlstate')),
+	"é|\n|22P05", 'plain text, too');
+
 # Cancel is not an error that becomes a row.
 
 $emulator->script('wait', [], { stream => [ qq({"outputs": ["a"]}\n), { gate => \1 } ] });

@@ -68,6 +68,18 @@ ok(wait_until(sub { ledger('slow')->{state} eq 'dropped' }), 'a closed cursor dr
 is($node->safe_psql('postgres', q{SELECT slow('x') LIMIT 1}), 'one', 'so does LIMIT');
 ok(wait_until(sub { ledger('slow')->{state} eq 'dropped' }), 'of a SELECT');
 
+# As its owner: the caller has no right to the function that it could call instead.
+
+$node->safe_psql('postgres', q{
+	CREATE ROLE reader;
+	CREATE FUNCTION owned(inputs text) RETURNS SETOF text LANGUAGE sagemaker
+		SECURITY DEFINER PARALLEL SAFE COST 10000 AS '{"endpoint": "slow", "stream": true}';
+	REVOKE EXECUTE ON FUNCTION owned FROM PUBLIC;
+	GRANT EXECUTE ON FUNCTION owned TO reader});
+is($node->safe_psql('postgres', q{SET ROLE reader; SELECT owned('x') LIMIT 1}), 'one',
+	'a set of a SECURITY DEFINER model');
+ok(wait_until(sub { ledger('slow')->{state} eq 'dropped' }), 'is dropped as well');
+
 # timeout bounds each wait, not the whole.
 
 $emulator->script('drip', [], { stream => [
