@@ -14,18 +14,21 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+/* Of several choices, whose chunks come mixed, the first one is read. */
+#define FIRST_CHOICE "$.choices[*] ? (!(@.index > 0))"
+
 /* Where known servers have their text; the first that is there counts. */
 static const char *const text_paths[] = {
 	"$.token ? (!(@.special == true)).text",	/* LMI, TGI */
-	"$.choices[0].delta.content",	/* OpenAI's chat, in chunks */
-	"$.choices[0].text",		/* OpenAI's completions */
+	FIRST_CHOICE ".delta.content",	/* OpenAI's chat, in chunks */
+	FIRST_CHOICE ".text",		/* OpenAI's completions */
 	"$.outputs[0]",				/* LMI, dynamic batch */
-	"$.choices[0].message.content", /* the last two: as one message */
+	FIRST_CHOICE ".message.content",	/* the last two: as one message */
 	"$ ? (!exists(@.token)).generated_text",
 };
 
 static const char *const finish_paths[] = {
-	"$.choices[0].finish_reason",
+	FIRST_CHOICE ".finish_reason",
 	"$.details.finish_reason",
 };
 
@@ -310,17 +313,21 @@ read_message(SmrtDeltas *deltas, SmrtSpan message, SmrtDelta *delta)
 		delta->usage != NULL;
 }
 
-/* LMI says it by the reason to finish, others by a member. */
+/*
+ * LMI says it by the reason to finish, others by a member, which may also say
+ * that there is none.
+ */
 static bool
 read_error(SmrtDeltas *deltas, Jsonb *json, SmrtSpan message,
 		   const char *finish_reason)
 {
-	char	   *text;
+	char	   *text = find_text(json, &deltas->error);
 
-	if (!HAS_MEMBER(json, (const char *const[]) {"error"}) &&
+	if (text != NULL && (text[0] == '\0' || strcmp(text, "false") == 0))
+		text = NULL;
+	if (text == NULL &&
 		(finish_reason == NULL || strcmp(finish_reason, "error") != 0))
 		return false;
-	text = find_text(json, &deltas->error);
 	fail(deltas, SMRT_FAULT_IN_ANSWER,
 		 text ? text : smrt_report_text(message, 1000));
 	return true;

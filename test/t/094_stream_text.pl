@@ -77,6 +77,10 @@ my %forms = (
 		  . 'data: ' . json_of({ token => { text => '</s>', special => \1 }, generated_text => 'é€uro' }), 'é€uro' ],
 	'completions' => [ join('', map { 'data: ' . json_of({ choices => [ { text => $_, finish_reason => undef } ] }) . "\n\n" } ('é', '€uro'))
 		  . "data: [DONE]\n\n", 'é€uro' ],
+	'several choices' => [ join('', map { 'data: ' . json_of({ choices => [ { index => $_->[0], delta => { content => $_->[1] } } ] }) . "\n\n" }
+			  ([ 0, 'é' ], [ 1, 'no' ], [ 0, '€uro' ], [ 1, 'no' ]))
+		  . 'data: ' . json_of({ choices => [ { index => 0, delta => {}, finish_reason => 'stop' } ] }), 'é€uro' ],
+	'no error' => [ join('', map { json_of({ error => $_, outputs => ['x'] }) . "\n" } (undef, JSON::PP::false, '')), 'xxx' ],
 	'outputs' => [ join('', map { json_of({ outputs => [$_] }) . "\n" } ('é', '€uro')), 'é€uro' ]);
 for my $form (sort keys %forms)
 {
