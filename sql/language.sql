@@ -45,9 +45,9 @@ CREATE FUNCTION m(x int) RETURNS float8 LANGUAGE sagemaker AS '{"endpoint": "e",
 -- All options there are, as the hint lists them, with a value that is good.
 CREATE TABLE good AS
 SELECT name, value FROM (
-    SELECT regexp_split_to_table('endpoint, server, format, header, answer_format, answer_header, stream, predictions, columns, constant, nulls, on_error, deterministic, min_rows, max_rows, max_bytes, concurrency, content_type, accept, custom_attributes, target_model, target_variant, target_container_hostname, inference_id, enable_explanations, inference_component_name, session_id, prefix_aware_id, connect_timeout, timeout, total_timeout, max_attempts, max_response_size, retry_timeouts', ', ') AS name) AS names
+    SELECT regexp_split_to_table('endpoint, server, format, header, first_index, answer_format, answer_header, stream, predictions, columns, constant, nulls, on_error, deterministic, min_rows, max_rows, max_bytes, concurrency, content_type, accept, custom_attributes, target_model, target_variant, target_container_hostname, inference_id, enable_explanations, inference_component_name, session_id, prefix_aware_id, connect_timeout, timeout, total_timeout, max_attempts, max_response_size, retry_timeouts', ', ') AS name) AS names
 LEFT JOIN (VALUES
-    ('endpoint', '"e"'), ('server', '"s"'), ('format', '"jsonlines"'), ('header', 'true'), ('answer_format', '"json"'), ('answer_header', 'true'), ('stream', 'false'), ('predictions', '"$.p[*].score"'),
+    ('endpoint', '"e"'), ('server', '"s"'), ('format', '"jsonlines"'), ('header', 'true'), ('first_index', '1'), ('answer_format', '"json"'), ('answer_header', 'true'), ('stream', 'false'), ('predictions', '"$.p[*].score"'),
     ('columns', '{}'), ('constant', '{"parameters": {"top_k": 1}}'), ('nulls', '"nan"'), ('on_error', '"warning"'), ('deterministic', 'false'),
     ('min_rows', '2'), ('max_rows', '1000'), ('max_bytes', '"1MB"'), ('concurrency', '32'), ('content_type', '"text/libsvm"'),
     ('accept', '"application/json;verbose=true"'), ('custom_attributes', '"a=b"'), ('target_model', '"m.tar.gz"'),
@@ -82,7 +82,7 @@ SELECT options, outcome_of(options) AS outcome FROM unnest(ARRAY[
     '"format": "CSV"', '"format": ""', '"format": 1', '"header": "perhaps"', '"header": 2', '"header": "yes"',
     '"predictions": "$["', '"predictions": ""', '"predictions": 1', '"constant": [1]', '"constant": "a"', '"constant": {"a": 1}',
     '"columns": "a"', '"columns": {"a": "$response.request_id"}', '"constant": {}, "format": "array"', '"header": true, "format": "array"', '"nulls": "zero"', '"on_error": "ignore"',
-    '"on_error": true', '"deterministic": "maybe"', '"min_rows": 0', '"min_rows": 100', '"min_rows": 101', '"min_rows": 2, "format": "single"', '"answer_header": 1.5', '"answer_format": "parquet"', '"format": "npy", "header": true', '"format": "libsvm"',
+    '"on_error": true', '"deterministic": "maybe"', '"min_rows": 0', '"min_rows": 100', '"min_rows": 101', '"min_rows": 2, "format": "single"', '"answer_header": 1.5', '"first_index": 0', '"first_index": 2', '"first_index": 0, "format": "libsvm"', '"answer_format": "parquet"', '"format": "npy", "header": true', '"format": "libsvm"',
     '"max_rows": 0', '"max_rows": 1000000', '"max_rows": 1000001', '"max_rows": 1.5',
     '"max_rows": "many"', '"max_rows": "10kB"', '"max_rows": 1e300', '"max_bytes": 0', '"max_bytes": "100MB"', '"max_bytes": "101MB"', '"max_bytes": "1GB"',
     '"max_bytes": -1', '"concurrency": 0', '"concurrency": 256', '"concurrency": 257', '"timeout": 0', '"timeout": "2d"',
