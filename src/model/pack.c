@@ -1,14 +1,15 @@
 /*
  * Packing.  Equal rows are found by a hash table with open addressing, whose
- * entries are row numbers; the bytes themselves stay in the body.
+ * entries are row numbers; the bytes themselves stay in the body.  The hash is a
+ * CRC, for which processors have an instruction: it is taken of all that is sent.
  */
 #include "postgres.h"
 
 #include "aws/npy.h"
-#include "common/hashfn.h"
 #include "model/pack.h"
 #include "model/row.h"
 #include "pg/alloc.h"
+#include "port/pg_crc32c.h"
 #include "utils/memutils.h"
 
 /*
@@ -242,8 +243,11 @@ row_bytes(const SmrtPack *pack, int i)
 static int *
 find_slot(const SmrtPack *pack, SmrtSpan row)
 {
-	uint32		i = hash_bytes((const unsigned char *) row.data, (int) row.len);
+	pg_crc32c	i;
 
+	INIT_CRC32C(i);
+	COMP_CRC32C(i, row.data, row.len);
+	FIN_CRC32C(i);
 	for (;; i++)
 	{
 		int		   *slot = &pack->slots[i & (pack->n_slots - 1)];

@@ -129,7 +129,9 @@ csv_value(const SmrtModelArgument *argument, Datum value, SmrtNulls nulls,
 	else if ((text = smrt_value_number(argument->type, value, buffer)) != NULL ||
 			 (text = smrt_value_time(argument->type, value, buffer)) != NULL)
 		smrt_buf_append_string(body, text);
-	else if (OidIsValid(get_element_type(argument->type)))
+	/* The category spares most types a look into the catalog. */
+	else if (argument->category == TYPCATEGORY_ARRAY &&
+			 OidIsValid(get_element_type(argument->type)))
 		csv_array(value, nulls, body);
 	else
 		csv_text(smrt_value_text(argument, value), body);
