@@ -189,7 +189,7 @@ for my $on_error (qw(error null warning))
 
 # Requests that are too much are halved, whatever on_error says.
 my $echo = sub { "(s text) RETURNS text LANGUAGE sagemaker PARALLEL SAFE COST 10000
-	AS '{\"endpoint\": \"$_[0]\", \"concurrency\": 1}'" };
+	AS '{\"endpoint\": \"$_[0]\", \"concurrency\": 1, \"max_rows\": 16}'" };
 my $slow = { use => 'model-error', body => { json => { ErrorCode => 'CLIENT_ERROR_FROM_MODEL',
 	OriginalStatusCode => 0, Message => 'Received client error (0) from primary: model timed out' } } };
 for ([ 'too-much', { status => 413, body => 'too large' } ], [ 'too-slow', $slow ])
