@@ -187,6 +187,8 @@ may_ask_settings(char category)
 void
 smrt_value_append(const char *text, SmrtBuf *body)
 {
-	smrt_buf_append_string(body,
-						   (char *) pg_server_to_any(text, strlen(text), PG_UTF8));
+	size_t		len = strlen(text);
+	const char *converted = (char *) pg_server_to_any(text, (int) len, PG_UTF8);
+
+	smrt_buf_append(body, converted, converted == text ? len : strlen(converted));
 }
