@@ -67,7 +67,7 @@ SELECT outcome_of('"timeout": []'), outcome_of('"session_id": null'), outcome_of
 -- Formats of numbers take nothing else.
 SELECT arguments, format, outcome(declared(format('(%s) RETURNS float8', arguments), '', format('{"endpoint": "e", "format": "%s"}', format))) AS outcome
 FROM unnest(ARRAY['a int2, b int8, c float4, d float8, e numeric, f bool', 'a float8[], b int', 'a text', 'a int, b date', 'a int, jsonb', 'a text[]', 'a pg_class']) WITH ORDINALITY AS given(arguments, n),
-    unnest(ARRAY['libsvm', 'recordio', 'npy']) WITH ORDINALITY AS tried(format, m) ORDER BY n, m;
+    unnest(ARRAY['libsvm', 'recordio', 'npy', 'lines']) WITH ORDINALITY AS tried(format, m) ORDER BY n, m;
 
 -- Columns that have something else than the prediction.
 SELECT columns, outcome(declared('(x int, OUT a float8, OUT b text, OUT "the c" text)', '',

@@ -49,6 +49,7 @@ static const char *const format_words[] = {
 	[SMRT_FORMAT_LIBSVM] = "libsvm",
 	[SMRT_FORMAT_RECORDIO] = "recordio",
 	[SMRT_FORMAT_NPY] = "npy",
+	[SMRT_FORMAT_LINES] = "lines",
 	[SMRT_FORMAT_COUNT] = NULL,
 };
 

@@ -37,6 +37,7 @@ static const FormatRow formats[] = {
 	[SMRT_FORMAT_RECORDIO] = {SMRT_ROW_NUMBERS, "application/x-recordio-protobuf",
 	"application/x-recordio-protobuf"},
 	[SMRT_FORMAT_NPY] = {SMRT_ROW_NUMBERS, "application/x-npy", "application/x-npy"},
+	[SMRT_FORMAT_LINES] = {SMRT_ROW_TEXT, "text/csv", "text/csv"},
 };
 
 StaticAssertDecl(lengthof(formats) == SMRT_FORMAT_COUNT,
@@ -364,6 +365,12 @@ check_format(const SmrtModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"first_index\" is not valid: only the format libsvm numbers its columns")));
+	if (smrt_model_row_kind(model) == SMRT_ROW_TEXT &&
+		(model->n_arguments != 1 ||
+		 model->arguments[0].category != TYPCATEGORY_STRING))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"format\" is not valid: with lines there is one argument, of type text")));
 	if (smrt_model_row_kind(model) == SMRT_ROW_NUMBERS)
 		check_numbers(model);
 }

@@ -25,6 +25,7 @@ typedef enum SmrtRowFormat
 	SMRT_FORMAT_LIBSVM,			/* a line a row: label, index:number ... */
 	SMRT_FORMAT_RECORDIO,		/* RecordIO-protobuf: a record a row */
 	SMRT_FORMAT_NPY,			/* a matrix */
+	SMRT_FORMAT_LINES,			/* the one argument is a line as it is */
 	SMRT_FORMAT_COUNT
 } SmrtRowFormat;
 
@@ -33,7 +34,8 @@ typedef enum SmrtRowKind
 {
 	SMRT_ROW_CSV,				/* a line */
 	SMRT_ROW_JSON,				/* a value */
-	SMRT_ROW_NUMBERS			/* numbers only */
+	SMRT_ROW_NUMBERS,			/* numbers only */
+	SMRT_ROW_TEXT				/* a text, as it is */
 } SmrtRowKind;
 
 /* How predictions are laid out in an answer. */

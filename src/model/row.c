@@ -34,6 +34,8 @@ static void csv_value(const SmrtModelArgument *argument, Datum value,
 					  SmrtNulls nulls, SmrtBuf *body);
 static void csv_array(Datum value, SmrtNulls nulls, SmrtBuf *body);
 static void csv_text(const char *text, SmrtBuf *body);
+static void write_line(const SmrtModel *model, Datum value, bool is_null,
+					   SmrtBuf *body);
 static void write_numbers(const SmrtModel *model, const Datum *values,
 						  const bool *nulls, SmrtBuf *body);
 static void add_argument(Numbers *numbers, const SmrtModelArgument *argument,
@@ -60,6 +62,9 @@ smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
 			break;
 		case SMRT_ROW_NUMBERS:
 			write_numbers(model, values, nulls, body);
+			break;
+		case SMRT_ROW_TEXT:
+			write_line(model, values[0], nulls[0], body);
 			break;
 	}
 	return true;
@@ -135,6 +140,21 @@ csv_value(const SmrtModelArgument *argument, Datum value, SmrtNulls nulls,
 		csv_array(value, nulls, body);
 	else
 		csv_text(smrt_value_text(argument, value), body);
+}
+
+/* NULL is an empty line, which is left to the model. */
+static void
+write_line(const SmrtModel *model, Datum value, bool is_null, SmrtBuf *body)
+{
+	const char *line = is_null ? "" : smrt_value_text(&model->arguments[0], value);
+
+	if (strpbrk(line, "\r\n") != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the argument of model %s has more than one line",
+						model->name),
+				 errdetail("In the format lines a row is a line, as it is.")));
+	smrt_value_append(line, body);
 }
 
 /* An array's elements are fields of their own. */

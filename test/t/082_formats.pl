@@ -157,6 +157,8 @@ my @numbers = ('a int, b float8, c bool, d numeric', '1, 0.1::float8, true, 2.5'
 sends($numbers[0], '"format": "libsvm"', $numbers[1], "0 1:1 2:0.1 3:1 4:2.5\n");
 sends('a int, b float8', '"format": "libsvm"', 'VALUES (1, 0::float8), (NULL, NULL), (NULL, 3), (2, 1e-7)', "0 1:1 2:0\n0\n0 2:3\n0 1:2 2:1e-07\n");
 sends('a float8[], b int', '"format": "libsvm"', "ARRAY[1, NULL, 'nan', 'inf']::float8[], 7", "0 1:1 4:inf 5:7\n");
+sends('line text', '"format": "lines"', q{VALUES ('1,2.5,"a, b"'), (NULL), ('é')}, "1,2.5,\"a, b\"\n\n\xc3\xa9\n");
+sends('line varchar(20)', '"format": "lines", "content_type": "text/plain"', q{'  as it is '}, "  as it is \n");
 sends('a int, b int', '"format": "libsvm", "first_index": 0', '7, 8', "0 0:7 1:8\n");
 my $record = sub { my $values = pack 'f<*', @_; my $n = length $values;
 	my $message = "\x0a" . chr($n + 14) . "\x0a\x06values\x12" . chr($n + 4) . "\x12" . chr($n + 2) . "\x0a" . chr($n) . $values;
@@ -228,12 +230,12 @@ for ([ 'm(1)', "1,none,7\n" ], [ "m(c => 2, a => 1)", "1,none,2\n" ], [ "m(1, 'x
 	is($got{ $headers{$_} }, $members{$_}, "the member $_ is sent") for sort keys %members;
 
 	for ([ csv => 'text/csv' ], [ instances => 'application/json' ], [ array => 'application/json' ], [ jsonlines => 'application/jsonlines' ],
-		[ inputs => 'application/json' ], [ single => 'application/json' ], [ libsvm => 'text/libsvm', 'text/csv' ],
+		[ inputs => 'application/json' ], [ single => 'application/json' ], [ libsvm => 'text/libsvm', 'text/csv' ], [ lines => 'text/csv' ],
 		[ recordio => 'application/x-recordio-protobuf' ], [ npy => 'application/x-npy' ])
 	{
 		my ($format, $type, $accept) = @$_;
 		$emulator->reset;
-		$plain->must("BEGIN; CREATE FUNCTION m(x int) RETURNS text LANGUAGE sagemaker PARALLEL SAFE COST 10000 AS '{\"endpoint\": \"echo\", \"on_error\": \"null\", \"format\": \"$format\"}'; SELECT m(1); ROLLBACK");
+		$plain->must("BEGIN; CREATE FUNCTION m(x " . ($format eq 'lines' ? 'text' : 'int') . ") RETURNS text LANGUAGE sagemaker PARALLEL SAFE COST 10000 AS '{\"endpoint\": \"echo\", \"on_error\": \"null\", \"format\": \"$format\"}'; SELECT m('1'); ROLLBACK");
 		my ($request) = $emulator->requests('echo');
 		my %got = map { lc $_->[0] => $_->[1] } @{ $request->{headers} };
 		is("$got{'content-type'} $got{accept}", "$type " . ($accept // $type), "format $format says what it sends and wants");
