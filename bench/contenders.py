@@ -27,15 +27,16 @@ class Source:
     columns: str            # with types
     arguments: str          # of the model
     line: str               # of CSV, as the peer makes it
+    format: str             # of the model
 
     @staticmethod
     def of_ten(table, kind):
         names = [f"c{i}" for i in range(10)]
         return Source(table, ", ".join(f"{name} {kind}" for name in names),
-                      ", ".join(names), f"concat_ws(',', {', '.join(names)})")
+                      ", ".join(names), f"concat_ws(',', {', '.join(names)})", "csv")
 
 
-TEXT = Source("rows", "body text", "body", "body")
+TEXT = Source("rows", "body text", "body", "body", "lines")
 NUMERIC = Source.of_ten("numerics", "numeric")
 FLOAT8 = Source.of_ten("floats", "float8")
 SOURCES = (TEXT, NUMERIC, FLOAT8)
@@ -63,7 +64,8 @@ def floor(case):
 
 def model(case):
     options = json.dumps({"endpoint": "echo", "max_rows": case.rows_a_request,
-                          "concurrency": case.in_flight})
+                          "concurrency": case.in_flight,
+                          "format": case.source.format})
     create = f"""CREATE FUNCTION pg_temp.score({case.source.columns})
         RETURNS float8 LANGUAGE sagemaker PARALLEL SAFE COST 10000
         AS '{options}';"""
