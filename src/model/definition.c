@@ -81,6 +81,7 @@ static const OptionRow rows[] = {
 	{"answer_format", KIND_WORD, FIELD(answer_format), 0, 0, 0, answer_format_words},
 	{"answer_header", KIND_BOOLEAN, FIELD(answer_header)},
 	{"stream", KIND_BOOLEAN, FIELD(stream)},
+	{"version", KIND_TEXT, FIELD(version)},
 	{"predictions", KIND_PATH, FIELD(predictions)},
 	{"columns", KIND_BINDINGS},
 	{"constant", KIND_OBJECT, FIELD(constant)},

@@ -124,6 +124,7 @@ typedef struct SmrtModel
 	SmrtAnswerFormat answer_format; /* COUNT: as the answer's type says */
 	bool		answer_header;	/* answers in CSV begin with names */
 	bool		stream;			/* the answer is streamed text */
+	const char *version;		/* a label that the user gives, or NULL */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
 	const char *constant;		/* members of a JSON object, without braces */
 	SmrtNulls	nulls;

@@ -63,8 +63,7 @@ static void take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome);
 static SmrtResponse *copy_response(const SmrtResponse *response);
 static void read_row(Step *step);
 static void run(Step *step);
-static bool is_about_a_value(int sqlstate);
-static SmrtFailure *failure_of_error(const Step *step, const ErrorData *error);
+static SmrtBlame blame_of_error(const Step *step);
 static SmrtFailure *failure_of_outcome(const SmrtModel *model,
 									   const SmrtOutcome *outcome);
 static const char *shown_id(SmrtSpan request_id);
@@ -338,43 +337,42 @@ run(Step *step)
 		ErrorData  *error;
 
 		MemoryContextSwitchTo(set->context);
-		if (!is_about_a_value(geterrcode()))
+		if (!smrt_report_is_of_row(geterrcode()))
 			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(set->context);
-		step->row->failure = failure_of_error(step, error);
+		step->row->failure = smrt_failure_of_error(blame_of_error(step), error);
+		if (step->row->outcome.response != NULL)
+			step->row->failure->request_id =
+				shown_id(step->row->outcome.response->request_id);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 }
 
-/* Values, limits, what domains and functions that these call object to. */
-static bool
-is_about_a_value(int sqlstate)
-{
-	return smrt_report_is_of_data(sqlstate) ||
-		ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
-		sqlstate == ERRCODE_RAISE_EXCEPTION;
-}
-
 /* Another answer may be fit, unless the model says that there is no other. */
-static SmrtFailure *
-failure_of_error(const Step *step, const ErrorData *error)
+static SmrtBlame
+blame_of_error(const Step *step)
 {
-	SmrtFailure *failure = palloc0(sizeof(SmrtFailure));
 	bool		of_answer = step->prediction != NULL;
 
-	failure->blame = of_answer && !step->set->model.deterministic ?
+	return of_answer && !step->set->model.deterministic ?
 		SMRT_BLAME_MOMENT : SMRT_BLAME_ROW;
+}
+
+SmrtFailure *
+smrt_failure_of_error(SmrtBlame blame, const ErrorData *error)
+{
+	SmrtFailure *failure = palloc0(sizeof(SmrtFailure));
+
+	failure->blame = blame;
 	failure->sqlstate = error->sqlerrcode;
 	failure->message = error->message;
 	failure->detail = error->detail;
 	failure->hint = error->hint;
-	if (step->row->outcome.response != NULL)
-		failure->request_id = shown_id(step->row->outcome.response->request_id);
 	return failure;
 }
 

@@ -87,6 +87,10 @@ extern void smrt_rowset_send(SmrtRowset *set);
 extern void smrt_rowset_read(SmrtRowset *set, const SmrtModel *model, int i,
 							 SmrtPrediction *prediction);
 
+/* An error that was caught as a failure, palloc'ed but for the error's words. */
+extern SmrtFailure *smrt_failure_of_error(SmrtBlame blame,
+										  const ErrorData *error);
+
 /* Raises the failure, or, at a lower level, reports and returns. */
 extern void smrt_failure_report(int level, const SmrtFailure *failure);
 

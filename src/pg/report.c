@@ -291,3 +291,12 @@ smrt_report_is_of_data(int sqlerrcode)
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_DATA_EXCEPTION ||
 		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 }
+
+bool
+smrt_report_is_of_row(int sqlerrcode)
+{
+	return smrt_report_is_of_data(sqlerrcode) ||
+		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ||
+		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_WITH_CHECK_OPTION_VIOLATION ||
+		sqlerrcode == ERRCODE_RAISE_EXCEPTION;
+}

@@ -23,6 +23,12 @@
  */
 extern bool smrt_report_is_of_data(int sqlerrcode);
 
+/*
+ * Whether it is what types, constraints, policies or triggers may object to in
+ * one row and not in the next.
+ */
+extern bool smrt_report_is_of_row(int sqlerrcode);
+
 /* How much of an access key id is shown: enough to tell which, no more. */
 #define SMRT_KEY_ID_TAIL 4
 

@@ -1,0 +1,396 @@
+/*
+ * Rows in hand, and writing their predictions.
+ *
+ * What we have in hand goes into statements as a relation of its own: no type has
+ * to become text, and rows are joined by their key's own operator.
+ */
+#include "postgres.h"
+
+#include "access/heaptoast.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "queue/boundrows.h"
+#include "queue/key.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/queryenvironment.h"
+#include "utils/resowner.h"
+#include "utils/tuplestore.h"
+
+/* The relation's name in statements. */
+#define IN_HAND "sagemaker_rows"
+
+/* One write, of a range of rows. */
+typedef struct Write
+{
+	const SmrtBoundTable *binding;
+	const SmrtWriting *writing;
+	SmrtPrediction *predictions;
+	bool	   *written;
+	const char *sql;			/* $1 to $2: the rows' numbers */
+	SPIPlanPtr	plan;
+	MemoryContext context;		/* for failures */
+	int64		n_written;
+} Write;
+
+static void add_key(const SmrtBoundTable *binding, int i, TupleDesc desc,
+					AttrNumber number);
+static TupleDesc desc_in_hand(const SmrtBoundTable *binding,
+							  const SmrtBoundRows *rows);
+static Tuplestorestate *store_in_hand(const SmrtBoundTable *binding,
+									  const SmrtBoundRows *rows,
+									  const SmrtPrediction *predictions,
+									  TupleDesc desc);
+static void put_results(const SmrtBoundTable *binding,
+						const SmrtPrediction *prediction, Datum *values,
+						bool *nulls);
+static void show(TupleDesc desc, Tuplestorestate *store, double n_rows);
+static const char *write_sql(const SmrtBoundTable *binding,
+							 const SmrtWriting *writing);
+static void append_set(const SmrtBoundTable *binding, StringInfo sql);
+static void write_range(Write *write, int from, int to);
+static void update_range(Write *write, int from, int to);
+
+SmrtBoundRows *
+smrt_boundrows_take(void)
+{
+	SmrtBoundRows *rows = palloc0(sizeof(SmrtBoundRows));
+	SPITupleTable *table = SPI_tuptable;
+
+	rows->context = CurrentMemoryContext;
+	rows->desc = CreateTupleDescCopy(table->tupdesc);
+	rows->n = (int) SPI_processed;
+	rows->tuples = palloc_extended(rows->n * sizeof(HeapTuple) + 1,
+								   MCXT_ALLOC_HUGE);
+	/* What lies out of line may be gone with the next transaction. */
+	for (int i = 0; i < rows->n; i++)
+		rows->tuples[i] = HeapTupleHasExternal(table->vals[i]) ?
+			toast_flatten_tuple(table->vals[i], table->tupdesc) :
+			heap_copytuple(table->vals[i]);
+	return rows;
+}
+
+SmrtBoundRows *
+smrt_boundrows_read(const SmrtBoundTable *binding, int n, ArrayType *const *keys)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TupleDesc	desc = CreateTemplateTupleDesc(1 + binding->n_keys);
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+	Datum	   *values = palloc((1 + binding->n_keys) * sizeof(Datum));
+	bool	   *nulls = palloc0((1 + binding->n_keys) * sizeof(bool));
+	SmrtBoundRows *rows;
+	StringInfoData sql;
+
+	TupleDescInitEntry(desc, 1, "n", INT4OID, -1, 0);
+	for (int i = 0; i < binding->n_keys; i++)
+		add_key(binding, i, desc, i + 2);
+	for (int i = 0; i < n; i++)
+	{
+		values[0] = Int32GetDatum(i);
+		smrt_key_from_text(binding, keys[i], values + 1);
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	smrt_boundtable_select(binding, &sql);
+	appendStringInfo(&sql, ", s.n FROM " IN_HAND " s JOIN %s t ON ",
+					 binding->scanned);
+	smrt_boundtable_same_key(binding, &sql);
+
+	SPI_connect();
+	show(desc, store, n);
+	if (SPI_execute(sql.data, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read rows by key");
+	MemoryContextSwitchTo(context);
+	rows = smrt_boundrows_take();
+	rows->numbers = palloc(Max(rows->n, 1) * sizeof(int));
+	for (int i = 0; i < rows->n; i++)
+	{
+		bool		is_null;
+
+		rows->numbers[i] = DatumGetInt32(heap_getattr(rows->tuples[i],
+													  rows->desc->natts,
+													  rows->desc, &is_null));
+	}
+	SPI_finish();
+	tuplestore_end(store);
+	return rows;
+}
+
+void
+smrt_boundrows_feed(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
+					SmrtRowset *set)
+{
+	int			n = rows->desc->natts;
+	Datum	   *values = palloc(n * sizeof(Datum));
+	bool	   *nulls = palloc(n * sizeof(bool));
+
+	for (int i = 0; i < rows->n; i++)
+	{
+		heap_deform_tuple(rows->tuples[i], rows->desc, values, nulls);
+		smrt_rowset_add(set, values + binding->n_keys, nulls + binding->n_keys);
+	}
+	pfree(values);
+	pfree(nulls);
+}
+
+ArrayType *
+smrt_boundrows_key(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
+				   int i)
+{
+	int			n = rows->desc->natts;
+	Datum	   *values = palloc(n * sizeof(Datum));
+	bool	   *nulls = palloc(n * sizeof(bool));
+
+	heap_deform_tuple(rows->tuples[i], rows->desc, values, nulls);
+	return smrt_key_to_text(binding, values, nulls);
+}
+
+int64
+smrt_boundrows_write(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
+					 SmrtPrediction *predictions, bool *written,
+					 const SmrtWriting *writing)
+{
+	TupleDesc	desc = desc_in_hand(binding, rows);
+	Tuplestorestate *store = store_in_hand(binding, rows, predictions, desc);
+	Write		write = {binding, writing, predictions, written,
+		.sql = write_sql(binding, writing),
+		.context = CurrentMemoryContext,
+	};
+	static const Oid types[] = {INT4OID, INT4OID};
+
+	memset(written, 0, rows->n * sizeof(bool));
+	SPI_connect();
+	show(desc, store, rows->n);
+	write.plan = SPI_prepare(write.sql, lengthof(types), (Oid *) types);
+	if (write.plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", write.sql,
+			 SPI_result_code_string(SPI_result));
+	if (rows->n > 0)
+		write_range(&write, 0, rows->n - 1);
+	SPI_finish();
+	tuplestore_end(store);
+	return write.n_written;
+}
+
+/* n, k1.., i1.., v1.., variant */
+static TupleDesc
+desc_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows)
+{
+	const SmrtModel *model = binding->model;
+	TupleDesc	desc = CreateTemplateTupleDesc(2 + binding->n_keys +
+											   binding->n_inputs +
+											   binding->n_targets);
+	AttrNumber	number = 1;
+
+	TupleDescInitEntry(desc, number++, "n", INT4OID, -1, 0);
+	for (int i = 0; i < binding->n_keys; i++)
+		add_key(binding, i, desc, number++);
+	for (int i = 0; i < binding->n_inputs; i++)
+		TupleDescInitEntry(desc, number++, psprintf("i%d", i + 1),
+						   TupleDescAttr(rows->desc, binding->n_keys + i)->atttypid,
+						   -1, 0);
+	for (int i = 0; i < binding->n_targets; i++)
+		TupleDescInitEntry(desc, number++, psprintf("v%d", i + 1),
+						   binding->n_targets == 1 ?
+						   get_func_rettype(model->function) :
+						   model->columns[i].type, -1, 0);
+	TupleDescInitEntry(desc, number, "variant", TEXTOID, -1, 0);
+	return desc;
+}
+
+/* With the column's collation: else the two would be compared by none. */
+static void
+add_key(const SmrtBoundTable *binding, int i, TupleDesc desc, AttrNumber number)
+{
+	const SmrtColumn *key = &binding->keys[i];
+
+	TupleDescInitEntry(desc, number, psprintf("k%d", i + 1), key->type,
+					   key->typmod, 0);
+	TupleDescInitEntryCollation(desc, number, key->collation);
+}
+
+static Tuplestorestate *
+store_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
+			  const SmrtPrediction *predictions, TupleDesc desc)
+{
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *nulls = palloc(desc->natts * sizeof(bool));
+	int			n_read = binding->n_keys + binding->n_inputs;
+
+	for (int i = 0; i < rows->n; i++)
+	{
+		const char *variant = predictions[i].variant;
+
+		if (predictions[i].failure != NULL)
+			continue;
+		values[0] = Int32GetDatum(i);
+		nulls[0] = false;
+		heap_deform_tuple(rows->tuples[i], rows->desc, values + 1, nulls + 1);
+		put_results(binding, &predictions[i], values + 1 + n_read,
+					nulls + 1 + n_read);
+		nulls[desc->natts - 1] = variant == NULL;
+		values[desc->natts - 1] = variant != NULL ?
+			CStringGetTextDatum(variant) : (Datum) 0;
+		tuplestore_putvalues(store, desc, values, nulls);
+	}
+	return store;
+}
+
+/* One target takes the result as it is, several take its columns. */
+static void
+put_results(const SmrtBoundTable *binding, const SmrtPrediction *prediction,
+			Datum *values, bool *nulls)
+{
+	HeapTupleHeader row;
+	HeapTupleData tuple;
+
+	values[0] = prediction->value;
+	nulls[0] = prediction->is_null;
+	if (binding->n_targets == 1)
+		return;
+	if (prediction->is_null)
+	{
+		memset(nulls, true, binding->n_targets * sizeof(bool));
+		return;
+	}
+	row = DatumGetHeapTupleHeader(prediction->value);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = row;
+	heap_deform_tuple(&tuple, binding->model->tupdesc, values, nulls);
+}
+
+/* Lets this SPI connection's statements read the rows. */
+static void
+show(TupleDesc desc, Tuplestorestate *store, double n_rows)
+{
+	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
+
+	relation->md.name = IN_HAND;
+	relation->md.tupdesc = desc;
+	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+	relation->md.enrtuples = n_rows;
+	relation->reldata = store;
+	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register rows");
+}
+
+/* Rows that are locked here first cannot make the UPDATE wait. */
+static const char *
+write_sql(const SmrtBoundTable *binding, const SmrtWriting *writing)
+{
+	StringInfoData same;
+	StringInfoData sql;
+
+	initStringInfo(&same);
+	smrt_boundtable_same_key(binding, &same);
+	if (binding->n_inputs > 0)
+	{
+		appendStringInfoString(&same, " AND ");
+		smrt_boundtable_same_inputs(binding, &same);
+	}
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "UPDATE %s AS t SET ", binding->scanned);
+	append_set(binding, &sql);
+	appendStringInfo(&sql, " FROM " IN_HAND " s WHERE s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2 AND %s",
+					 same.data);
+	if (writing->skip_locked)
+		appendStringInfo(&sql, " AND s.n IN (SELECT s.n FROM " IN_HAND " s JOIN %s t ON %s WHERE s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2 FOR NO KEY UPDATE OF t SKIP LOCKED)",
+						 binding->scanned, same.data);
+	appendStringInfoString(&sql, " RETURNING s.n");
+	return sql.data;
+}
+
+static void
+append_set(const SmrtBoundTable *binding, StringInfo sql)
+{
+	const char *version = binding->model->version;
+	const char *const stamps[] = {
+		[SMRT_STAMP_MADE_AT] = "pg_catalog.clock_timestamp()",
+		[SMRT_STAMP_VARIANT] = "s.variant",
+		[SMRT_STAMP_VERSION] = version ? quote_literal_cstr(version) : "NULL",
+	};
+
+	for (int i = 0; i < binding->n_targets; i++)
+		appendStringInfo(sql, "%s%s = s.v%d", i > 0 ? ", " : "",
+						 quote_identifier(binding->targets[i].name), i + 1);
+	for (int i = 0; i < SMRT_STAMP_COUNT; i++)
+		if (binding->stamps[i].name != NULL)
+			appendStringInfo(sql, ", %s = %s",
+							 quote_identifier(binding->stamps[i].name), stamps[i]);
+}
+
+/*
+ * A row that a constraint, a trigger or a policy objects to is found by halving,
+ * so that the others are written.
+ */
+static void
+write_range(Write *write, int from, int to)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext context = CurrentMemoryContext;
+	int			middle = from + (to - from) / 2;
+	volatile bool objected = false;
+
+	if (!write->writing->isolate)
+	{
+		update_range(write, from, to);
+		return;
+	}
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		update_range(write, from, to);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(write->context);
+		if (!smrt_report_is_of_row(geterrcode()))
+			PG_RE_THROW();
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(write->context);
+		if (from == to)
+			write->predictions[from].failure =
+				smrt_failure_of_error(SMRT_BLAME_ROW, error);
+		objected = true;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (!objected || from == to)
+		return;
+	write_range(write, from, middle);
+	write_range(write, middle + 1, to);
+}
+
+static void
+update_range(Write *write, int from, int to)
+{
+	Datum		values[] = {Int32GetDatum(from), Int32GetDatum(to)};
+
+	if (SPI_execute_plan(write->plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+		elog(ERROR, "could not write predictions");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		is_null;
+		Datum		n = SPI_getbinval(SPI_tuptable->vals[i],
+									  SPI_tuptable->tupdesc, 1, &is_null);
+
+		write->written[DatumGetInt32(n)] = true;
+	}
+	write->n_written += SPI_processed;
+	SPI_freetuptable(SPI_tuptable);
+}

@@ -1,0 +1,90 @@
+/*
+ * A model bound to a table: which columns a row's inputs are, which column takes
+ * the prediction, and which are the key.
+ *
+ * A table has no more than its name, so statements over it name everything with
+ * its schema and quote it; run them with search_path pinned.  They are the
+ * current role's: its privileges and row-level security hold.
+ */
+#ifndef SMRT_QUEUE_BOUNDTABLE_H
+#define SMRT_QUEUE_BOUNDTABLE_H
+
+#include "access/attnum.h"
+#include "lib/stringinfo.h"
+#include "model/model.h"
+
+/* What else is written beside a prediction, in columns that the user names. */
+typedef enum SmrtStamp
+{
+	SMRT_STAMP_MADE_AT,			/* when the prediction was made */
+	SMRT_STAMP_VARIANT,			/* the production variant that made it */
+	SMRT_STAMP_VERSION,			/* the model's option "version" at that time */
+	SMRT_STAMP_COUNT
+} SmrtStamp;
+
+/* What is to be bound. */
+typedef struct SmrtTableSpec
+{
+	Oid			relation;
+	Oid			function;
+	List	   *targets;		/* of char *: columns for the prediction */
+	const char *stamps[SMRT_STAMP_COUNT];	/* columns, or NULL */
+	bool		needs_key;
+	bool		has_no_inputs;	/* they come from elsewhere */
+} SmrtTableSpec;
+
+typedef struct SmrtColumn
+{
+	const char *name;			/* not quoted */
+	AttrNumber	number;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	const char *equal;			/* of a key: its operator, as SQL */
+} SmrtColumn;
+
+typedef struct SmrtBoundTable
+{
+	Oid			relation;
+	const char *relation_name;	/* with its schema, quoted */
+	const char *scanned;		/* the same behind FROM: ONLY if it is no partitioned
+								 * table */
+	const char *model_name;		/* with schema and argument types */
+	const SmrtModel *model;
+	int			n_keys;			/* 0: not needed */
+	SmrtColumn *keys;			/* of the primary key, in its order */
+	int			n_inputs;		/* one an argument of the model, or 0 */
+	SmrtColumn *inputs;
+	int			n_targets;
+	SmrtColumn *targets;		/* one takes the whole result, several take its
+								 * columns */
+	SmrtColumn	stamps[SMRT_STAMP_COUNT];	/* without a name: not wanted */
+} SmrtBoundTable;
+
+/*
+ * Binds, in the current memory context; the current role must have EXECUTE on
+ * the model.  Errors name what does not fit: 42809 no table, 42883 no model,
+ * 42703 no such column, 42P10 no primary key, 42804 a type, 428C9 a generated
+ * column, 42501.
+ */
+extern SmrtBoundTable *smrt_boundtable_make(const SmrtTableSpec *spec);
+
+/*
+ * A model function by its name, which has argument types where it is not the
+ * only one; both need their schemas if search_path is pinned.  Raises 42883.
+ */
+extern Oid	smrt_boundtable_function(const char *name);
+
+/*
+ * What a query over the relation as t selects: its keys, then its inputs as the
+ * model wants them.
+ */
+extern void smrt_boundtable_select(const SmrtBoundTable *binding, StringInfo sql);
+
+/* Conditions: t's key is that of s, in columns k1, k2, ... */
+extern void smrt_boundtable_same_key(const SmrtBoundTable *binding, StringInfo sql);
+
+/* and t's inputs, byte for byte, are those of s, in columns i1, i2, ... */
+extern void smrt_boundtable_same_inputs(const SmrtBoundTable *binding, StringInfo sql);
+
+#endif							/* SMRT_QUEUE_BOUNDTABLE_H */
