@@ -605,6 +605,27 @@ COMMENT ON FUNCTION @extschema@.sagemaker_predict(text, "any") IS
 'prediction of an endpoint''s model for one row, as text: features go as CSV, by the default server';
 
 --
+-- Rows that score themselves.  The arguments of a trigger are the model and the
+-- columns that take its prediction.
+--
+
+CREATE FUNCTION @extschema@.sagemaker_predict_row()
+RETURNS trigger
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_predict_row() IS
+'trigger BEFORE INSERT OR UPDATE FOR EACH ROW: predicts the row when an input changed';
+
+CREATE FUNCTION @extschema@.sagemaker_predict_rows()
+RETURNS trigger
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 10000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_predict_rows() IS
+'trigger AFTER INSERT or UPDATE FOR EACH STATEMENT, with transition tables: predicts the rows of which an input changed, in batches';
+
+--
 -- What would happen
 --
 
@@ -649,6 +670,8 @@ REVOKE ALL ON LANGUAGE sagemaker FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_call_handler() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_validator(oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict(text, "any") FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict_row() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict_rows() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;

@@ -407,6 +407,19 @@ shown_id(SmrtSpan request_id)
 }
 
 void
+smrt_prediction_settle(const SmrtModel *model, SmrtPrediction *prediction)
+{
+	if (prediction->failure == NULL)
+		return;
+	if (model->on_error == SMRT_ON_ERROR_ERROR)
+		smrt_failure_report(ERROR, prediction->failure);
+	if (model->on_error == SMRT_ON_ERROR_WARNING)
+		smrt_failure_report(WARNING, prediction->failure);
+	prediction->failure = NULL;
+	prediction->is_null = true;
+}
+
+void
 smrt_failure_report(int level, const SmrtFailure *failure)
 {
 	ereport(level,

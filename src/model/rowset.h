@@ -91,6 +91,13 @@ extern void smrt_rowset_read(SmrtRowset *set, const SmrtModel *model, int i,
 extern SmrtFailure *smrt_failure_of_error(SmrtBlame blame,
 										  const ErrorData *error);
 
+/*
+ * A failure is raised, or the prediction becomes NULL, with a warning or without,
+ * as the model's on_error says.
+ */
+extern void smrt_prediction_settle(const SmrtModel *model,
+								   SmrtPrediction *prediction);
+
 /* Raises the failure, or, at a lower level, reports and returns. */
 extern void smrt_failure_report(int level, const SmrtFailure *failure);
 

@@ -16,6 +16,7 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 
 #if PG_VERSION_NUM < 130000
 #error "sagemaker_rt needs PostgreSQL 13 or newer"
@@ -187,6 +188,17 @@ smrt_run_condition(Plan *node)
 	return IsA(node, WindowAgg) ? &((WindowAgg *) node)->runCondition : NULL;
 #else
 	return NULL;
+#endif
+}
+
+/* Of a plan that is not saved, and belongs to no resource owner. */
+static inline void
+smrt_plan_release(CachedPlan *plan)
+{
+#if PG_VERSION_NUM >= 140000
+	ReleaseCachedPlan(plan, NULL);
+#else
+	ReleaseCachedPlan(plan, false);
 #endif
 }
 

@@ -12,10 +12,11 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "pg/compat.h"
 #include "queue/boundrows.h"
 #include "queue/key.h"
+#include "queue/resultrow.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/resowner.h"
@@ -24,6 +25,9 @@
 /* The relation's name in statements. */
 #define IN_HAND "sagemaker_rows"
 
+#define FETCHED_AT_ONCE 100
+#define MANY_BYTES (64 * 1024 * 1024)
+
 /* One write, of a range of rows. */
 typedef struct Write
 {
@@ -31,12 +35,12 @@ typedef struct Write
 	const SmrtWriting *writing;
 	SmrtPrediction *predictions;
 	bool	   *written;
-	const char *sql;			/* $1 to $2: the rows' numbers */
-	SPIPlanPtr	plan;
+	SPIPlanPtr	plan;			/* $1 to $2: the rows' numbers */
 	MemoryContext context;		/* for failures */
 	int64		n_written;
 } Write;
 
+static void take(SmrtBoundRows *rows);
 static void add_key(const SmrtBoundTable *binding, int i, TupleDesc desc,
 					AttrNumber number);
 static TupleDesc desc_in_hand(const SmrtBoundTable *binding,
@@ -45,46 +49,72 @@ static Tuplestorestate *store_in_hand(const SmrtBoundTable *binding,
 									  const SmrtBoundRows *rows,
 									  const SmrtPrediction *predictions,
 									  TupleDesc desc);
-static void put_results(const SmrtBoundTable *binding,
-						const SmrtPrediction *prediction, Datum *values,
-						bool *nulls);
 static void show(TupleDesc desc, Tuplestorestate *store, double n_rows);
+static SPIPlanPtr plan_by_key(const char *sql);
 static const char *write_sql(const SmrtBoundTable *binding,
 							 const SmrtWriting *writing);
-static void append_set(const SmrtBoundTable *binding, StringInfo sql);
 static void write_range(Write *write, int from, int to);
 static void update_range(Write *write, int from, int to);
 
 SmrtBoundRows *
-smrt_boundrows_take(void)
+smrt_boundrows_fetch(Portal cursor, int max)
 {
 	SmrtBoundRows *rows = palloc0(sizeof(SmrtBoundRows));
-	SPITupleTable *table = SPI_tuptable;
+	uint64		wanted;
 
 	rows->context = CurrentMemoryContext;
-	rows->desc = CreateTupleDescCopy(table->tupdesc);
-	rows->n = (int) SPI_processed;
-	rows->tuples = palloc_extended(rows->n * sizeof(HeapTuple) + 1,
-								   MCXT_ALLOC_HUGE);
-	/* What lies out of line may be gone with the next transaction. */
-	for (int i = 0; i < rows->n; i++)
-		rows->tuples[i] = HeapTupleHasExternal(table->vals[i]) ?
-			toast_flatten_tuple(table->vals[i], table->tupdesc) :
-			heap_copytuple(table->vals[i]);
+	do
+	{
+		wanted = Min(FETCHED_AT_ONCE, max - rows->n);
+		SPI_cursor_fetch(cursor, true, (long) wanted);
+		take(rows);
+	} while (SPI_processed == wanted && rows->n < max &&
+			 rows->bytes < MANY_BYTES);
 	return rows;
+}
+
+/* What SPI has just selected. */
+static void
+take(SmrtBoundRows *rows)
+{
+	SPITupleTable *table = SPI_tuptable;
+	int			n = rows->n + (int) SPI_processed;
+	MemoryContext before = MemoryContextSwitchTo(rows->context);
+
+	if (rows->desc == NULL)
+		rows->desc = CreateTupleDescCopy(table->tupdesc);
+	if (n > rows->size)
+	{
+		rows->size = Max(n, 2 * rows->size);
+		rows->tuples = rows->tuples == NULL ?
+			palloc(rows->size * sizeof(HeapTuple)) :
+			repalloc_huge(rows->tuples, rows->size * sizeof(HeapTuple));
+	}
+	/* What lies out of line may be gone with the next transaction. */
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	tuple = table->vals[i];
+
+		tuple = HeapTupleHasExternal(tuple) ?
+			toast_flatten_tuple(tuple, table->tupdesc) : heap_copytuple(tuple);
+		rows->tuples[rows->n++] = tuple;
+		rows->bytes += tuple->t_len;
+	}
+	MemoryContextSwitchTo(before);
+	SPI_freetuptable(table);
 }
 
 SmrtBoundRows *
 smrt_boundrows_read(const SmrtBoundTable *binding, int n, ArrayType *const *keys)
 {
-	MemoryContext context = CurrentMemoryContext;
 	TupleDesc	desc = CreateTemplateTupleDesc(1 + binding->n_keys);
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
 	Datum	   *values = palloc((1 + binding->n_keys) * sizeof(Datum));
 	bool	   *nulls = palloc0((1 + binding->n_keys) * sizeof(bool));
-	SmrtBoundRows *rows;
+	SmrtBoundRows *rows = palloc0(sizeof(SmrtBoundRows));
 	StringInfoData sql;
 
+	rows->context = CurrentMemoryContext;
 	TupleDescInitEntry(desc, 1, "n", INT4OID, -1, 0);
 	for (int i = 0; i < binding->n_keys; i++)
 		add_key(binding, i, desc, i + 2);
@@ -105,9 +135,9 @@ smrt_boundrows_read(const SmrtBoundTable *binding, int n, ArrayType *const *keys
 	show(desc, store, n);
 	if (SPI_execute(sql.data, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read rows by key");
-	MemoryContextSwitchTo(context);
-	rows = smrt_boundrows_take();
-	rows->numbers = palloc(Max(rows->n, 1) * sizeof(int));
+	take(rows);
+	rows->numbers = MemoryContextAlloc(rows->context,
+									   Max(rows->n, 1) * sizeof(int));
 	for (int i = 0; i < rows->n; i++)
 	{
 		bool		is_null;
@@ -158,18 +188,13 @@ smrt_boundrows_write(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 	TupleDesc	desc = desc_in_hand(binding, rows);
 	Tuplestorestate *store = store_in_hand(binding, rows, predictions, desc);
 	Write		write = {binding, writing, predictions, written,
-		.sql = write_sql(binding, writing),
 		.context = CurrentMemoryContext,
 	};
-	static const Oid types[] = {INT4OID, INT4OID};
 
 	memset(written, 0, rows->n * sizeof(bool));
 	SPI_connect();
 	show(desc, store, rows->n);
-	write.plan = SPI_prepare(write.sql, lengthof(types), (Oid *) types);
-	if (write.plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", write.sql,
-			 SPI_result_code_string(SPI_result));
+	write.plan = plan_by_key(write_sql(binding, writing));
 	if (rows->n > 0)
 		write_range(&write, 0, rows->n - 1);
 	SPI_finish();
@@ -177,14 +202,13 @@ smrt_boundrows_write(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 	return write.n_written;
 }
 
-/* n, k1.., i1.., v1.., variant */
+/* n, then the key as k1.., the inputs as i1.., what is written as r1.. */
 static TupleDesc
 desc_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows)
 {
-	const SmrtModel *model = binding->model;
-	TupleDesc	desc = CreateTemplateTupleDesc(2 + binding->n_keys +
+	TupleDesc	desc = CreateTemplateTupleDesc(1 + binding->n_keys +
 											   binding->n_inputs +
-											   binding->n_targets);
+											   smrt_resultrow_width(binding));
 	AttrNumber	number = 1;
 
 	TupleDescInitEntry(desc, number++, "n", INT4OID, -1, 0);
@@ -194,12 +218,7 @@ desc_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows)
 		TupleDescInitEntry(desc, number++, psprintf("i%d", i + 1),
 						   TupleDescAttr(rows->desc, binding->n_keys + i)->atttypid,
 						   -1, 0);
-	for (int i = 0; i < binding->n_targets; i++)
-		TupleDescInitEntry(desc, number++, psprintf("v%d", i + 1),
-						   binding->n_targets == 1 ?
-						   get_func_rettype(model->function) :
-						   model->columns[i].type, -1, 0);
-	TupleDescInitEntry(desc, number, "variant", TEXTOID, -1, 0);
+	smrt_resultrow_describe(binding, desc, number);
 	return desc;
 }
 
@@ -225,46 +244,16 @@ store_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 
 	for (int i = 0; i < rows->n; i++)
 	{
-		const char *variant = predictions[i].variant;
-
 		if (predictions[i].failure != NULL)
 			continue;
 		values[0] = Int32GetDatum(i);
 		nulls[0] = false;
 		heap_deform_tuple(rows->tuples[i], rows->desc, values + 1, nulls + 1);
-		put_results(binding, &predictions[i], values + 1 + n_read,
-					nulls + 1 + n_read);
-		nulls[desc->natts - 1] = variant == NULL;
-		values[desc->natts - 1] = variant != NULL ?
-			CStringGetTextDatum(variant) : (Datum) 0;
+		smrt_resultrow_fill(binding, &predictions[i], values + 1 + n_read,
+							nulls + 1 + n_read);
 		tuplestore_putvalues(store, desc, values, nulls);
 	}
 	return store;
-}
-
-/* One target takes the result as it is, several take its columns. */
-static void
-put_results(const SmrtBoundTable *binding, const SmrtPrediction *prediction,
-			Datum *values, bool *nulls)
-{
-	HeapTupleHeader row;
-	HeapTupleData tuple;
-
-	values[0] = prediction->value;
-	nulls[0] = prediction->is_null;
-	if (binding->n_targets == 1)
-		return;
-	if (prediction->is_null)
-	{
-		memset(nulls, true, binding->n_targets * sizeof(bool));
-		return;
-	}
-	row = DatumGetHeapTupleHeader(prediction->value);
-	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = row;
-	heap_deform_tuple(&tuple, binding->model->tupdesc, values, nulls);
 }
 
 /* Lets this SPI connection's statements read the rows. */
@@ -280,6 +269,32 @@ show(TupleDesc desc, Tuplestorestate *store, double n_rows)
 	relation->reldata = store;
 	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register rows");
+}
+
+/*
+ * Planned once, and without sequential scans: we have a key for each row, and a
+ * large table would be read again for every handful.  Triggers of the table are
+ * planned as they would be.
+ */
+static SPIPlanPtr
+plan_by_key(const char *sql)
+{
+	Oid			types[] = {INT4OID, INT4OID};
+	SPIPlanPtr	plan = SPI_prepare_cursor(sql, lengthof(types), types,
+										  CURSOR_OPT_GENERIC_PLAN);
+	int			level = NewGUCNestLevel();
+	CachedPlan *planned;
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql,
+			 SPI_result_code_string(SPI_result));
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	planned = SPI_plan_get_cached_plan(plan);
+	AtEOXact_GUC(true, level);
+	if (planned != NULL)
+		smrt_plan_release(planned);
+	return plan;
 }
 
 /* Rows that are locked here first cannot make the UPDATE wait. */
@@ -298,33 +313,17 @@ write_sql(const SmrtBoundTable *binding, const SmrtWriting *writing)
 	}
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "UPDATE %s AS t SET ", binding->scanned);
-	append_set(binding, &sql);
+	for (int i = 0; i < binding->n_written; i++)
+		appendStringInfo(&sql, "%s%s = s.r%d", i > 0 ? ", " : "",
+						 quote_identifier(binding->written[i].name),
+						 binding->written[i].source + 1);
 	appendStringInfo(&sql, " FROM " IN_HAND " s WHERE s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2 AND %s",
 					 same.data);
 	if (writing->skip_locked)
-		appendStringInfo(&sql, " AND s.n IN (SELECT s.n FROM " IN_HAND " s JOIN %s t ON %s WHERE s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2 FOR NO KEY UPDATE OF t SKIP LOCKED)",
+		appendStringInfo(&sql, " AND s.n OPERATOR(pg_catalog.=) ANY (SELECT s.n FROM " IN_HAND " s JOIN %s t ON %s WHERE s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2 FOR NO KEY UPDATE OF t SKIP LOCKED)",
 						 binding->scanned, same.data);
 	appendStringInfoString(&sql, " RETURNING s.n");
 	return sql.data;
-}
-
-static void
-append_set(const SmrtBoundTable *binding, StringInfo sql)
-{
-	const char *version = binding->model->version;
-	const char *const stamps[] = {
-		[SMRT_STAMP_MADE_AT] = "pg_catalog.clock_timestamp()",
-		[SMRT_STAMP_VARIANT] = "s.variant",
-		[SMRT_STAMP_VERSION] = version ? quote_literal_cstr(version) : "NULL",
-	};
-
-	for (int i = 0; i < binding->n_targets; i++)
-		appendStringInfo(sql, "%s%s = s.v%d", i > 0 ? ", " : "",
-						 quote_identifier(binding->targets[i].name), i + 1);
-	for (int i = 0; i < SMRT_STAMP_COUNT; i++)
-		if (binding->stamps[i].name != NULL)
-			appendStringInfo(sql, ", %s = %s",
-							 quote_identifier(binding->stamps[i].name), stamps[i]);
 }
 
 /*

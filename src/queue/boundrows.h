@@ -2,7 +2,8 @@
  * Rows of a bound table in hand: their keys and inputs as they were read, so that
  * predictions are written back only onto rows whose inputs are still the same.
  *
- * All of it needs a transaction, and search_path pinned.
+ * All of it needs a transaction.  The statements name everything with its schema,
+ * so search_path is left as it is: triggers of the table need theirs.
  */
 #ifndef SMRT_QUEUE_BOUNDROWS_H
 #define SMRT_QUEUE_BOUNDROWS_H
@@ -11,21 +12,25 @@
 #include "model/rowset.h"
 #include "queue/boundtable.h"
 #include "utils/array.h"
+#include "utils/portal.h"
 
 typedef struct SmrtBoundRows
 {
 	MemoryContext context;		/* all of this is in it */
 	TupleDesc	desc;			/* keys, then inputs */
 	int			n;
+	int			size;			/* of tuples */
 	HeapTuple  *tuples;
+	size_t		bytes;			/* of tuples */
 	int		   *numbers;		/* smrt_boundrows_read(): the key's number */
 } SmrtBoundRows;
 
 /*
- * The rows that SPI has just selected by smrt_boundtable_select(), copied into the
- * current memory context.  They may outlive the transaction.
+ * The next rows of a cursor over smrt_boundtable_select(), in the current memory
+ * context: max of them, or fewer if they are large.  None: the cursor has no
+ * more.  They may outlive the transaction.
  */
-extern SmrtBoundRows *smrt_boundrows_take(void);
+extern SmrtBoundRows *smrt_boundrows_fetch(Portal cursor, int max);
 
 /*
  * The rows that have these keys, as far as they are there and the current role

@@ -32,8 +32,8 @@ static void bind_targets(SmrtBoundTable *binding, Relation relation,
 						 List *targets);
 static void bind_stamps(SmrtBoundTable *binding, Relation relation,
 						const char *const *columns);
-static void bind_written(SmrtColumn *column, Relation relation,
-						 const char *name, Oid value);
+static void bind_written(SmrtBoundTable *binding, Relation relation,
+						 const char *name, Oid value, int source);
 static bool find_column(SmrtColumn *column, Relation relation,
 						const char *name);
 static void append_input(const SmrtBoundTable *binding, int i, StringInfo sql);
@@ -205,23 +205,26 @@ bind_targets(SmrtBoundTable *binding, Relation relation, List *targets)
 						list_length(targets), model->name,
 						model->result == SMRT_RESULT_COMPOSITE ? model->n_columns : 1)));
 	binding->n_targets = list_length(targets);
-	binding->targets = palloc0(binding->n_targets * sizeof(SmrtColumn));
+	binding->written = palloc0((binding->n_targets + SMRT_STAMP_COUNT) *
+							   sizeof(SmrtColumn));
 	for (int i = 0; i < binding->n_targets; i++)
-		bind_written(&binding->targets[i], relation, list_nth(targets, i),
+		bind_written(binding, relation, list_nth(targets, i),
 					 whole ? get_func_rettype(model->function) :
-					 model->columns[i].type);
-	for (int i = 0; i < binding->n_targets; i++)
-		for (int j = 0; j < binding->n_inputs; j++)
-			if (binding->targets[i].number == binding->inputs[j].number)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("column \"%s\" cannot be both input and prediction of model %s",
-								binding->targets[i].name, model->name)));
+					 model->columns[i].type, i);
 }
 
 static void
 bind_stamps(SmrtBoundTable *binding, Relation relation,
 			const char *const *columns)
+{
+	for (int i = 0; i < SMRT_STAMP_COUNT; i++)
+		if (columns[i] != NULL)
+			bind_written(binding, relation, columns[i], smrt_stamp_type(i),
+						 binding->n_targets + i);
+}
+
+Oid
+smrt_stamp_type(SmrtStamp stamp)
 {
 	static const Oid types[] = {
 		[SMRT_STAMP_MADE_AT] = TIMESTAMPTZOID,
@@ -231,18 +234,19 @@ bind_stamps(SmrtBoundTable *binding, Relation relation,
 
 	StaticAssertStmt(lengthof(types) == SMRT_STAMP_COUNT,
 					 "every stamp needs a type");
-	for (int i = 0; i < SMRT_STAMP_COUNT; i++)
-		if (columns[i] != NULL)
-			bind_written(&binding->stamps[i], relation, columns[i], types[i]);
+	return types[stamp];
 }
 
 /* A column that takes a value of that type. */
 static void
-bind_written(SmrtColumn *column, Relation relation, const char *name,
-			 Oid value)
+bind_written(SmrtBoundTable *binding, Relation relation, const char *name,
+			 Oid value, int source)
 {
+	SmrtColumn *column = &binding->written[binding->n_written++];
+
 	if (!find_column(column, relation, name))
-		no_column(relation, name, "column to be written");
+		no_column(relation, name, "which is to be written");
+	column->source = source;
 	if (TupleDescAttr(RelationGetDescr(relation), column->number - 1)->attgenerated != '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_GENERATED_ALWAYS),
@@ -253,6 +257,17 @@ bind_written(SmrtColumn *column, Relation relation, const char *name,
 				 errmsg("column \"%s\" is of type %s, which does not take type %s",
 						name, format_type_be(column->type),
 						format_type_be(value))));
+	for (int i = 0; i < binding->n_inputs; i++)
+		if (column->number == binding->inputs[i].number)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("column \"%s\" cannot be both input and output of model %s",
+							name, binding->model->name)));
+	for (int i = 0; i < binding->n_written - 1; i++)
+		if (column->number == binding->written[i].number)
+			ereport(ERROR,
+					(errcode(ERRCODE_DUPLICATE_COLUMN),
+					 errmsg("column \"%s\" is named twice", name)));
 }
 
 static bool
@@ -297,12 +312,13 @@ void
 smrt_boundtable_select(const SmrtBoundTable *binding, StringInfo sql)
 {
 	for (int i = 0; i < binding->n_keys; i++)
-		appendStringInfo(sql, "%st.%s", i > 0 ? ", " : "",
-						 quote_identifier(binding->keys[i].name));
+		appendStringInfo(sql, "%st.%s AS k%d", i > 0 ? ", " : "",
+						 quote_identifier(binding->keys[i].name), i + 1);
 	for (int i = 0; i < binding->n_inputs; i++)
 	{
 		appendStringInfoString(sql, i + binding->n_keys > 0 ? ", " : "");
 		append_input(binding, i, sql);
+		appendStringInfo(sql, " AS i%d", i + 1);
 	}
 }
 

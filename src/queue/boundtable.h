@@ -2,9 +2,9 @@
  * A model bound to a table: which columns a row's inputs are, which column takes
  * the prediction, and which are the key.
  *
- * A table has no more than its name, so statements over it name everything with
- * its schema and quote it; run them with search_path pinned.  They are the
- * current role's: its privileges and row-level security hold.
+ * Statements over it name every object and operator with its schema, quoted, so
+ * that no search_path has a part in them.  They are the current role's: its
+ * privileges and row-level security hold.
  */
 #ifndef SMRT_QUEUE_BOUNDTABLE_H
 #define SMRT_QUEUE_BOUNDTABLE_H
@@ -21,6 +21,9 @@ typedef enum SmrtStamp
 	SMRT_STAMP_VERSION,			/* the model's option "version" at that time */
 	SMRT_STAMP_COUNT
 } SmrtStamp;
+
+/* The type of what is written. */
+extern Oid	smrt_stamp_type(SmrtStamp stamp);
 
 /* What is to be bound. */
 typedef struct SmrtTableSpec
@@ -41,6 +44,8 @@ typedef struct SmrtColumn
 	int32		typmod;
 	Oid			collation;
 	const char *equal;			/* of a key: its operator, as SQL */
+	int			source;			/* of what is written: a column of resultrow.h's
+								 * row, from 0 */
 } SmrtColumn;
 
 typedef struct SmrtBoundTable
@@ -55,10 +60,10 @@ typedef struct SmrtBoundTable
 	SmrtColumn *keys;			/* of the primary key, in its order */
 	int			n_inputs;		/* one an argument of the model, or 0 */
 	SmrtColumn *inputs;
-	int			n_targets;
-	SmrtColumn *targets;		/* one takes the whole result, several take its
+	int			n_targets;		/* one takes the whole result, several take its
 								 * columns */
-	SmrtColumn	stamps[SMRT_STAMP_COUNT];	/* without a name: not wanted */
+	int			n_written;
+	SmrtColumn *written;		/* the targets, then the stamps that are wanted */
 } SmrtBoundTable;
 
 /*
@@ -76,8 +81,8 @@ extern SmrtBoundTable *smrt_boundtable_make(const SmrtTableSpec *spec);
 extern Oid	smrt_boundtable_function(const char *name);
 
 /*
- * What a query over the relation as t selects: its keys, then its inputs as the
- * model wants them.
+ * What a query over the relation as t selects: its keys as k1, k2, ..., then its
+ * inputs, as the model wants them, as i1, i2, ...
  */
 extern void smrt_boundtable_select(const SmrtBoundTable *binding, StringInfo sql);
 

@@ -73,6 +73,13 @@ def echo(invocation):
                   custom_attributes=invocation.member("CustomAttributes"))
 
 
+def picky(invocation):
+    """An echo that cannot stand one word."""
+    if b"poison" in invocation.body:
+        raise ContainerError(400, "could not convert string to float: 'poison'")
+    return echo(invocation)
+
+
 def mirror(invocation):
     """The request as the service saw it."""
     request = invocation.request
@@ -120,6 +127,7 @@ def built_in_endpoints():
     """The endpoints that need no model, each for one feature of the API."""
     return [
         Endpoint("echo", echo, takes_any_member=True),
+        Endpoint("picky", picky, takes_any_member=True),
         Endpoint("mirror", mirror, takes_any_member=True),
         Endpoint("variants", named("primary"), variants={"champion": 9, "challenger": 1}),
         Endpoint("multi-model", models={
