@@ -626,6 +626,105 @@ COMMENT ON FUNCTION @extschema@.sagemaker_predict_rows() IS
 'trigger AFTER INSERT or UPDATE FOR EACH STATEMENT, with transition tables: predicts the rows of which an input changed, in batches';
 
 --
+-- Table jobs.  What could not be predicted is remembered by names, not by OIDs,
+-- so that it can be dumped; the job writes it, whoever runs it.
+--
+
+CREATE TABLE @extschema@.sagemaker_failed_rows (
+	relation text NOT NULL,
+	model text NOT NULL,
+	target text NOT NULL,
+	key text[] NOT NULL,
+	permanent boolean NOT NULL,
+	sqlstate text NOT NULL,
+	message text NOT NULL,
+	request_id text,
+	attempts int NOT NULL,
+	failed_at timestamptz NOT NULL,
+	input_digest bytea NOT NULL,
+	PRIMARY KEY (relation, model, target, key)
+);
+
+COMMENT ON TABLE @extschema@.sagemaker_failed_rows IS
+'rows that table jobs could not predict, and will not send again for now';
+
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.relation IS
+'table, with its schema';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.model IS
+'model function, with its schema and argument types';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.target IS
+'columns that take the prediction';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.key IS
+'primary key of the row, as text';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.permanent IS
+'true: not sent again with the same input; false: not more often than max_attempts';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.sqlstate IS
+'SQLSTATE of the last failure';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.message IS
+'message of the last failure';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.request_id IS
+'id of the last request, which AWS Support asks for';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.attempts IS
+'how many jobs have sent the row with this input';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.failed_at IS
+'time of the last failure';
+COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.input_digest IS
+'SHA-256 of the input as it is sent';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sagemaker_failed_rows', '');
+
+CREATE FUNCTION @extschema@.sagemaker_may_read_row(relation text, key text[])
+RETURNS boolean
+AS 'MODULE_PATHNAME'
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_may_read_row(text, text[]) IS
+'whether the current role may read that row of that table';
+
+ALTER TABLE @extschema@.sagemaker_failed_rows ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY readers_of_the_row ON @extschema@.sagemaker_failed_rows FOR SELECT
+	USING (@extschema@.sagemaker_may_read_row(relation, key));
+
+CREATE FUNCTION @extschema@.sagemaker_retry_failed(
+	relation regclass,
+	model text DEFAULT NULL,
+	key text[] DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_retry_failed(regclass, text, text[]) IS
+'forgets rows that failed, of a table, a model, or a key, so that table jobs send them again; gives how many';
+
+CREATE PROCEDURE @extschema@.sagemaker_predict_table(
+	relation regclass,
+	model text,
+	target text,
+	rows text DEFAULT NULL,
+	source text DEFAULT NULL,
+	key text DEFAULT NULL,
+	insert_rows boolean DEFAULT false,
+	made_at text DEFAULT NULL,
+	variant text DEFAULT NULL,
+	version text DEFAULT NULL,
+	rows_per_transaction bigint DEFAULT 1000,
+	max_rows bigint DEFAULT NULL,
+	max_time interval DEFAULT NULL,
+	max_attempts bigint DEFAULT 3,
+	max_failed_rows bigint DEFAULT NULL,
+	max_failed_ratio float8 DEFAULT 0.5,
+	INOUT scored bigint DEFAULT NULL,
+	INOUT failed bigint DEFAULT NULL,
+	INOUT failed_before bigint DEFAULT NULL,
+	INOUT changed bigint DEFAULT NULL)
+AS 'MODULE_PATHNAME'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE @extschema@.sagemaker_predict_table IS
+'predicts the rows of a table that have no prediction, and commits as it goes';
+
+--
 -- What would happen
 --
 
@@ -672,6 +771,10 @@ REVOKE ALL ON FUNCTION @extschema@.sagemaker_validator(oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict(text, "any") FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict_row() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict_rows() FROM PUBLIC;
+REVOKE ALL ON TABLE @extschema@.sagemaker_failed_rows FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_may_read_row(text, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_retry_failed(regclass, text, text[]) FROM PUBLIC;
+REVOKE ALL ON PROCEDURE @extschema@.sagemaker_predict_table FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;

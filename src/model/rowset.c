@@ -40,6 +40,7 @@ struct SmrtRowset
 	int			n_rows;
 	int			size;			/* of rows */
 	Row		   *rows;
+	SmrtFailure *ended_by;		/* the endpoint fails: no more is sent */
 };
 
 /* One row's writing or reading, which may fail. */
@@ -226,6 +227,11 @@ smrt_rowset_send(SmrtRowset *set)
 		bool		sent = !row->skipped && !row->left_out && row->failure == NULL;
 		SmrtBuf    *body = smrt_engine_begin_row(set->engine);
 
+		if (sent && set->ended_by != NULL)
+		{
+			row->failure = set->ended_by;
+			sent = false;
+		}
 		if (sent)
 			smrt_buf_append(body, set->cells.data + row->begin, row->len);
 		smrt_engine_end_row(set->engine, !sent);
@@ -250,6 +256,8 @@ take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
 	if (outcome->fault != NULL || outcome->problem != NULL)
 	{
 		row->failure = failure_of_outcome(&set->model, outcome);
+		if (row->failure->blame == SMRT_BLAME_ENDPOINT)
+			set->ended_by = row->failure;
 		return;
 	}
 	MemoryContextSwitchTo(set->scratch);

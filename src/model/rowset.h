@@ -73,7 +73,8 @@ extern void smrt_rowset_digest(const SmrtRowset *set, int i,
 extern void smrt_rowset_leave_out(SmrtRowset *set, int i);
 
 /*
- * Sends all rows and waits for what becomes of them.  Needs no transaction.
+ * Sends all rows and waits for what becomes of them.  When the endpoint fails as a
+ * whole no more are sent; they have its failure.  Needs no transaction.
  * Interruptible.  Raises what is wrong before anything can be sent: 28000 without
  * credentials, 22023 without a region.
  */

@@ -14,16 +14,16 @@
 #include "miscadmin.h"
 #include "pg/compat.h"
 #include "queue/boundrows.h"
+#include "queue/inhand.h"
 #include "queue/key.h"
 #include "queue/resultrow.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/queryenvironment.h"
 #include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
-/* The relation's name in statements. */
-#define IN_HAND "sagemaker_rows"
+/* What a statement writes of the rows in hand. */
+#define IN_RANGE "s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2"
 
 #define FETCHED_AT_ONCE 100
 #define MANY_BYTES (64 * 1024 * 1024)
@@ -41,6 +41,7 @@ typedef struct Write
 } Write;
 
 static void take(SmrtBoundRows *rows);
+static int	width_of_selected(const SmrtBoundTable *binding);
 static void add_key(const SmrtBoundTable *binding, int i, TupleDesc desc,
 					AttrNumber number);
 static TupleDesc desc_in_hand(const SmrtBoundTable *binding,
@@ -49,12 +50,14 @@ static Tuplestorestate *store_in_hand(const SmrtBoundTable *binding,
 									  const SmrtBoundRows *rows,
 									  const SmrtPrediction *predictions,
 									  TupleDesc desc);
-static void show(TupleDesc desc, Tuplestorestate *store, double n_rows);
 static SPIPlanPtr plan_by_key(const char *sql);
 static const char *write_sql(const SmrtBoundTable *binding,
 							 const SmrtWriting *writing);
+static const char *update_sql(const SmrtBoundTable *binding,
+							  const SmrtWriting *writing);
+static const char *insert_sql(const SmrtBoundTable *binding);
 static void write_range(Write *write, int from, int to);
-static void update_range(Write *write, int from, int to);
+static void write_rows(Write *write, int from, int to);
 
 SmrtBoundRows *
 smrt_boundrows_fetch(Portal cursor, int max)
@@ -127,12 +130,12 @@ smrt_boundrows_read(const SmrtBoundTable *binding, int n, ArrayType *const *keys
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
 	smrt_boundtable_select(binding, &sql);
-	appendStringInfo(&sql, ", s.n FROM " IN_HAND " s JOIN %s t ON ",
+	appendStringInfo(&sql, ", s.n FROM " SMRT_IN_HAND " s JOIN %s t ON ",
 					 binding->scanned);
 	smrt_boundtable_same_key(binding, &sql);
 
 	SPI_connect();
-	show(desc, store, n);
+	smrt_inhand_show(desc, store, n);
 	if (SPI_execute(sql.data, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read rows by key");
 	take(rows);
@@ -193,7 +196,7 @@ smrt_boundrows_write(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 
 	memset(written, 0, rows->n * sizeof(bool));
 	SPI_connect();
-	show(desc, store, rows->n);
+	smrt_inhand_show(desc, store, rows->n);
 	write.plan = plan_by_key(write_sql(binding, writing));
 	if (rows->n > 0)
 		write_range(&write, 0, rows->n - 1);
@@ -202,24 +205,38 @@ smrt_boundrows_write(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 	return write.n_written;
 }
 
-/* n, then the key as k1.., the inputs as i1.., what is written as r1.. */
+/*
+ * n, then the row as it was selected, with key, inputs and perhaps targets, then
+ * what is written as r1, r2, ...
+ */
 static TupleDesc
 desc_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(1 + binding->n_keys +
-											   binding->n_inputs +
+	int			n_selected = width_of_selected(binding);
+	TupleDesc	desc = CreateTemplateTupleDesc(1 + n_selected +
 											   smrt_resultrow_width(binding));
-	AttrNumber	number = 1;
 
-	TupleDescInitEntry(desc, number++, "n", INT4OID, -1, 0);
-	for (int i = 0; i < binding->n_keys; i++)
-		add_key(binding, i, desc, number++);
-	for (int i = 0; i < binding->n_inputs; i++)
-		TupleDescInitEntry(desc, number++, psprintf("i%d", i + 1),
-						   TupleDescAttr(rows->desc, binding->n_keys + i)->atttypid,
-						   -1, 0);
-	smrt_resultrow_describe(binding, desc, number);
+	TupleDescInitEntry(desc, 1, "n", INT4OID, -1, 0);
+	for (int i = 0; i < n_selected; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(rows->desc, i);
+
+		if (i < binding->n_keys)
+			add_key(binding, i, desc, i + 2);
+		else
+			TupleDescInitEntry(desc, i + 2, NameStr(attribute->attname),
+							   attribute->atttypid, -1, 0);
+	}
+	smrt_resultrow_describe(binding, desc, n_selected + 2);
 	return desc;
+}
+
+/* Without what smrt_boundrows_read() adds. */
+static int
+width_of_selected(const SmrtBoundTable *binding)
+{
+	return binding->n_keys + binding->n_inputs +
+		(binding->has_source ? 0 : binding->n_targets);
 }
 
 /* With the column's collation: else the two would be compared by none. */
@@ -238,9 +255,11 @@ store_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 			  const SmrtPrediction *predictions, TupleDesc desc)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	Datum	   *values = palloc(desc->natts * sizeof(Datum));
-	bool	   *nulls = palloc(desc->natts * sizeof(bool));
-	int			n_read = binding->n_keys + binding->n_inputs;
+	/* A row that was read by key has its number, too. */
+	Datum	   *values = palloc((desc->natts + 1) * sizeof(Datum));
+	bool	   *nulls = palloc((desc->natts + 1) * sizeof(bool));
+	Datum	   *results = values + 1 + width_of_selected(binding);
+	bool	   *result_nulls = nulls + 1 + width_of_selected(binding);
 
 	for (int i = 0; i < rows->n; i++)
 	{
@@ -249,26 +268,10 @@ store_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 		values[0] = Int32GetDatum(i);
 		nulls[0] = false;
 		heap_deform_tuple(rows->tuples[i], rows->desc, values + 1, nulls + 1);
-		smrt_resultrow_fill(binding, &predictions[i], values + 1 + n_read,
-							nulls + 1 + n_read);
+		smrt_resultrow_fill(binding, &predictions[i], results, result_nulls);
 		tuplestore_putvalues(store, desc, values, nulls);
 	}
 	return store;
-}
-
-/* Lets this SPI connection's statements read the rows. */
-static void
-show(TupleDesc desc, Tuplestorestate *store, double n_rows)
-{
-	EphemeralNamedRelation relation = palloc0(sizeof(EphemeralNamedRelationData));
-
-	relation->md.name = IN_HAND;
-	relation->md.tupdesc = desc;
-	relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-	relation->md.enrtuples = n_rows;
-	relation->reldata = store;
-	if (SPI_register_relation(relation) != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register rows");
 }
 
 /*
@@ -297,32 +300,68 @@ plan_by_key(const char *sql)
 	return plan;
 }
 
-/* Rows that are locked here first cannot make the UPDATE wait. */
 static const char *
 write_sql(const SmrtBoundTable *binding, const SmrtWriting *writing)
+{
+	return writing->insert ? insert_sql(binding) : update_sql(binding, writing);
+}
+
+/* Rows that are locked here first cannot make the UPDATE wait. */
+static const char *
+update_sql(const SmrtBoundTable *binding, const SmrtWriting *writing)
 {
 	StringInfoData same;
 	StringInfoData sql;
 
 	initStringInfo(&same);
 	smrt_boundtable_same_key(binding, &same);
-	if (binding->n_inputs > 0)
+	if (!binding->has_source)
 	{
 		appendStringInfoString(&same, " AND ");
 		smrt_boundtable_same_inputs(binding, &same);
+		appendStringInfoString(&same, " AND ");
+		smrt_boundtable_same_targets(binding, &same);
 	}
+	else if (writing->only_unscored)
+		smrt_boundtable_unscored(binding, "t", &same);
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "UPDATE %s AS t SET ", binding->scanned);
 	for (int i = 0; i < binding->n_written; i++)
 		appendStringInfo(&sql, "%s%s = s.r%d", i > 0 ? ", " : "",
 						 quote_identifier(binding->written[i].name),
 						 binding->written[i].source + 1);
-	appendStringInfo(&sql, " FROM " IN_HAND " s WHERE s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2 AND %s",
+	appendStringInfo(&sql, " FROM " SMRT_IN_HAND " s WHERE " IN_RANGE " AND %s",
 					 same.data);
 	if (writing->skip_locked)
-		appendStringInfo(&sql, " AND s.n OPERATOR(pg_catalog.=) ANY (SELECT s.n FROM " IN_HAND " s JOIN %s t ON %s WHERE s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2 FOR NO KEY UPDATE OF t SKIP LOCKED)",
+		appendStringInfo(&sql, " AND s.n OPERATOR(pg_catalog.=) ANY (SELECT s.n FROM " SMRT_IN_HAND " s JOIN %s t ON %s WHERE " IN_RANGE " FOR NO KEY UPDATE OF t SKIP LOCKED)",
 						 binding->scanned, same.data);
 	appendStringInfoString(&sql, " RETURNING s.n");
+	return sql.data;
+}
+
+/* A table without a unique key may have been given the row meanwhile. */
+static const char *
+insert_sql(const SmrtBoundTable *binding)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "INSERT INTO %s (", binding->relation_name);
+	for (int i = 0; i < binding->n_keys; i++)
+		appendStringInfo(&sql, "%s, ", quote_identifier(binding->keys[i].name));
+	for (int i = 0; i < binding->n_written; i++)
+		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(binding->written[i].name));
+	appendStringInfoString(&sql, ") SELECT ");
+	for (int i = 0; i < binding->n_keys; i++)
+		appendStringInfo(&sql, "s.k%d, ", i + 1);
+	for (int i = 0; i < binding->n_written; i++)
+		appendStringInfo(&sql, "%ss.r%d", i > 0 ? ", " : "",
+						 binding->written[i].source + 1);
+	appendStringInfo(&sql, " FROM " SMRT_IN_HAND " s WHERE " IN_RANGE " AND NOT EXISTS (SELECT FROM %s t WHERE ",
+					 binding->scanned);
+	smrt_boundtable_same_key(binding, &sql);
+	appendStringInfoString(&sql, ") ON CONFLICT DO NOTHING");
 	return sql.data;
 }
 
@@ -340,14 +379,14 @@ write_range(Write *write, int from, int to)
 
 	if (!write->writing->isolate)
 	{
-		update_range(write, from, to);
+		write_rows(write, from, to);
 		return;
 	}
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		update_range(write, from, to);
+		write_rows(write, from, to);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -376,12 +415,20 @@ write_range(Write *write, int from, int to)
 }
 
 static void
-update_range(Write *write, int from, int to)
+write_rows(Write *write, int from, int to)
 {
+	bool		insert = write->writing->insert;
 	Datum		values[] = {Int32GetDatum(from), Int32GetDatum(to)};
+	int			wanted = insert ? SPI_OK_INSERT : SPI_OK_UPDATE_RETURNING;
 
-	if (SPI_execute_plan(write->plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+	if (SPI_execute_plan(write->plan, values, NULL, false, 0) != wanted)
 		elog(ERROR, "could not write predictions");
+	write->n_written += SPI_processed;
+	if (insert)
+	{
+		memset(write->written + from, true, to - from + 1);
+		return;
+	}
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		is_null;
@@ -390,6 +437,5 @@ update_range(Write *write, int from, int to)
 
 		write->written[DatumGetInt32(n)] = true;
 	}
-	write->n_written += SPI_processed;
 	SPI_freetuptable(SPI_tuptable);
 }

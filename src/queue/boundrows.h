@@ -1,6 +1,6 @@
 /*
- * Rows of a bound table in hand: their keys and inputs as they were read, so that
- * predictions are written back only onto rows whose inputs are still the same.
+ * Rows of a bound table in hand: keys, inputs and targets as they were read, so
+ * that predictions are written back only onto rows in which these are the same.
  *
  * All of it needs a transaction.  The statements name everything with its schema,
  * so search_path is left as it is: triggers of the table need theirs.
@@ -17,7 +17,7 @@
 typedef struct SmrtBoundRows
 {
 	MemoryContext context;		/* all of this is in it */
-	TupleDesc	desc;			/* keys, then inputs */
+	TupleDesc	desc;			/* as of smrt_boundtable_select() */
 	int			n;
 	int			size;			/* of tuples */
 	HeapTuple  *tuples;
@@ -51,13 +51,16 @@ extern ArrayType *smrt_boundrows_key(const SmrtBoundTable *binding,
 typedef struct SmrtWriting
 {
 	bool		skip_locked;	/* not onto rows that others hold: wait for none */
+	bool		only_unscored;	/* of a source: not onto a prediction that is there */
+	bool		insert;			/* rows of their own, unless their key is there */
 	bool		isolate;		/* what a constraint objects to is the row's failure,
 								 * else it is raised */
 } SmrtWriting;
 
 /*
  * Writes a prediction for each row that has one, without a failure, onto the
- * row with its key if the inputs are the same there; written says which were.
+ * row with its key if inputs and targets are the same there; written says which
+ * were, or, where rows are inserted, which are there.
  * Rows that were not sent get NULL.  Both arrays have rows->n elements.  A new
  * failure is in the current memory context.  Gives the number of rows written.
  */

@@ -22,11 +22,15 @@
 #include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 static const SmrtModel *read_model(Oid function);
 static void name_relation(SmrtBoundTable *binding, Relation relation);
-static void bind_keys(SmrtBoundTable *binding, Relation relation);
-static const char *equal_operator(Relation index, int i);
+static void bind_named_keys(SmrtBoundTable *binding, Relation relation,
+							List *names);
+static void bind_primary_key(SmrtBoundTable *binding, Relation relation);
+static void bind_operators(SmrtColumn *column, Oid family, Oid type);
+static const char *operator_sql(Oid operator);
 static void bind_inputs(SmrtBoundTable *binding, Relation relation);
 static void bind_targets(SmrtBoundTable *binding, Relation relation,
 						 List *targets);
@@ -47,14 +51,19 @@ smrt_boundtable_make(const SmrtTableSpec *spec)
 	Relation	relation = table_open(spec->relation, AccessShareLock);
 
 	name_relation(binding, relation);
-	binding->model = read_model(spec->function);
-	binding->model_name = format_procedure_qualified(spec->function);
-	if (spec->needs_key)
-		bind_keys(binding, relation);
-	if (!spec->has_no_inputs)
+	if (spec->key != NIL)
+		bind_named_keys(binding, relation, spec->key);
+	else if (spec->needs_key)
+		bind_primary_key(binding, relation);
+	if (OidIsValid(spec->function))
+	{
+		binding->model = read_model(spec->function);
+		binding->model_name = format_procedure_qualified(spec->function);
+		binding->has_source = spec->has_source;
 		bind_inputs(binding, relation);
-	bind_targets(binding, relation, spec->targets);
-	bind_stamps(binding, relation, spec->stamps);
+		bind_targets(binding, relation, spec->targets);
+		bind_stamps(binding, relation, spec->stamps);
+	}
 	/* Not unlocked: what was found holds until the transaction ends. */
 	table_close(relation, NoLock);
 	return binding;
@@ -106,12 +115,12 @@ name_relation(SmrtBoundTable *binding, Relation relation)
 		quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
 								   RelationGetRelationName(relation));
 	/* Keys are unique within a table, not among those that inherit from it. */
-	binding->scanned = kind == RELKIND_RELATION ?
+	binding->scanned = kind == RELKIND_RELATION && relation->rd_rel->relhassubclass ?
 		psprintf("ONLY %s", binding->relation_name) : binding->relation_name;
 }
 
 static void
-bind_keys(SmrtBoundTable *binding, Relation relation)
+bind_primary_key(SmrtBoundTable *binding, Relation relation)
 {
 	Relation	index = NULL;
 
@@ -134,18 +143,47 @@ bind_keys(SmrtBoundTable *binding, Relation relation)
 		(void) find_column(&binding->keys[i], relation,
 						   NameStr(TupleDescAttr(RelationGetDescr(relation),
 												 number - 1)->attname));
-		binding->keys[i].equal = equal_operator(index, i);
+		bind_operators(&binding->keys[i], index->rd_opfamily[i],
+					   index->rd_opcintype[i]);
 	}
 	index_close(index, NoLock);
 }
 
-/* The key's own equality: there may be several called "=". */
-static const char *
-equal_operator(Relation index, int i)
+static void
+bind_named_keys(SmrtBoundTable *binding, Relation relation, List *names)
 {
-	Oid			type = index->rd_opcintype[i];
-	Oid			operator = get_opfamily_member(index->rd_opfamily[i], type, type,
-											   BTEqualStrategyNumber);
+	binding->n_keys = list_length(names);
+	binding->keys = palloc0(binding->n_keys * sizeof(SmrtColumn));
+	for (int i = 0; i < binding->n_keys; i++)
+	{
+		SmrtColumn *column = &binding->keys[i];
+		TypeCacheEntry *type;
+
+		if (!find_column(column, relation, list_nth(names, i)))
+			no_column(relation, list_nth(names, i), "which is to be the key");
+		type = lookup_type_cache(column->type, TYPECACHE_BTREE_OPFAMILY);
+		if (!OidIsValid(type->btree_opf))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+					 errmsg("column \"%s\" cannot be a key: its type %s has no order",
+							column->name, format_type_be(column->type))));
+		bind_operators(column, type->btree_opf, type->btree_opintype);
+	}
+}
+
+/* The key's own: there may be several called "=". */
+static void
+bind_operators(SmrtColumn *column, Oid family, Oid type)
+{
+	column->equal = operator_sql(get_opfamily_member(family, type, type,
+													 BTEqualStrategyNumber));
+	column->greater = operator_sql(get_opfamily_member(family, type, type,
+													   BTGreaterStrategyNumber));
+}
+
+static const char *
+operator_sql(Oid operator)
+{
 	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(operator));
 	Form_pg_operator form;
 	const char *sql;
@@ -178,6 +216,11 @@ bind_inputs(SmrtBoundTable *binding, Relation relation)
 					 errmsg("argument %d of model %s has no name", i + 1,
 							model->name),
 					 errdetail("Inputs are the columns that have the names of the model's arguments.")));
+		if (binding->has_source)
+		{
+			column->name = argument->name;
+			continue;
+		}
 		if (!find_column(column, relation, argument->name))
 			no_column(relation, argument->name,
 					  psprintf("argument of model %s", model->name));
@@ -196,6 +239,7 @@ bind_targets(SmrtBoundTable *binding, Relation relation, List *targets)
 {
 	const SmrtModel *model = binding->model;
 	bool		whole = list_length(targets) == 1;
+	StringInfoData names;
 
 	if (!whole && (model->result != SMRT_RESULT_COMPOSITE ||
 				   list_length(targets) != model->n_columns))
@@ -207,10 +251,16 @@ bind_targets(SmrtBoundTable *binding, Relation relation, List *targets)
 	binding->n_targets = list_length(targets);
 	binding->written = palloc0((binding->n_targets + SMRT_STAMP_COUNT) *
 							   sizeof(SmrtColumn));
+	initStringInfo(&names);
 	for (int i = 0; i < binding->n_targets; i++)
+	{
 		bind_written(binding, relation, list_nth(targets, i),
 					 whole ? get_func_rettype(model->function) :
 					 model->columns[i].type, i);
+		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
+						 quote_identifier(binding->written[i].name));
+	}
+	binding->target_name = names.data;
 }
 
 static void
@@ -320,6 +370,9 @@ smrt_boundtable_select(const SmrtBoundTable *binding, StringInfo sql)
 		append_input(binding, i, sql);
 		appendStringInfo(sql, " AS i%d", i + 1);
 	}
+	for (int i = 0; i < binding->n_targets && !binding->has_source; i++)
+		appendStringInfo(sql, ", t.%s AS o%d",
+						 quote_identifier(binding->written[i].name), i + 1);
 }
 
 static void
@@ -330,6 +383,35 @@ append_input(const SmrtBoundTable *binding, int i, StringInfo sql)
 	appendStringInfo(sql, "t.%s", quote_identifier(binding->inputs[i].name));
 	if (type != binding->inputs[i].type)
 		appendStringInfo(sql, "::%s", format_type_be_qualified(type));
+}
+
+void
+smrt_boundtable_unscored(const SmrtBoundTable *binding, const char *alias,
+					  StringInfo sql)
+{
+	const SmrtModel *model = binding->model;
+	const SmrtColumn *last = &binding->written[binding->n_written - 1];
+
+	appendStringInfo(sql, " AND (%s.%s IS NULL", alias,
+					 quote_identifier(binding->written[0].name));
+	if (model->version != NULL &&
+		last->source == binding->n_targets + SMRT_STAMP_VERSION)
+		appendStringInfo(sql, " OR %s.%s IS DISTINCT FROM %s", alias,
+						 quote_identifier(last->name),
+						 quote_literal_cstr(model->version));
+	appendStringInfoString(sql, ")");
+}
+
+void
+smrt_boundtable_predictable(const SmrtBoundTable *binding, StringInfo sql)
+{
+	const SmrtModel *model = binding->model;
+
+	if (!model->strict && model->nulls != SMRT_NULLS_SKIP)
+		return;
+	for (int i = 0; i < binding->n_inputs; i++)
+		appendStringInfo(sql, " AND t.%s IS NOT NULL",
+						 quote_identifier(binding->inputs[i].name));
 }
 
 void
@@ -354,5 +436,18 @@ smrt_boundtable_same_inputs(const SmrtBoundTable *binding, StringInfo sql)
 	appendStringInfoString(sql, ")::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(");
 	for (int i = 0; i < binding->n_inputs; i++)
 		appendStringInfo(sql, "%ss.i%d", i > 0 ? ", " : "", i + 1);
+	appendStringInfoString(sql, ")::pg_catalog.record");
+}
+
+void
+smrt_boundtable_same_targets(const SmrtBoundTable *binding, StringInfo sql)
+{
+	appendStringInfoString(sql, "ROW(");
+	for (int i = 0; i < binding->n_targets; i++)
+		appendStringInfo(sql, "%st.%s", i > 0 ? ", " : "",
+						 quote_identifier(binding->written[i].name));
+	appendStringInfoString(sql, ")::pg_catalog.record OPERATOR(pg_catalog.*=) ROW(");
+	for (int i = 0; i < binding->n_targets; i++)
+		appendStringInfo(sql, "%ss.o%d", i > 0 ? ", " : "", i + 1);
 	appendStringInfoString(sql, ")::pg_catalog.record");
 }

@@ -29,11 +29,13 @@ extern Oid	smrt_stamp_type(SmrtStamp stamp);
 typedef struct SmrtTableSpec
 {
 	Oid			relation;
-	Oid			function;
+	Oid			function;		/* InvalidOid: no model, only the key */
 	List	   *targets;		/* of char *: columns for the prediction */
 	const char *stamps[SMRT_STAMP_COUNT];	/* columns, or NULL */
 	bool		needs_key;
-	bool		has_no_inputs;	/* they come from elsewhere */
+	List	   *key;			/* of char *: columns that are the key; NIL: those of
+								 * the primary key */
+	bool		has_source;		/* key and inputs come from a query, by name */
 } SmrtTableSpec;
 
 typedef struct SmrtColumn
@@ -43,7 +45,8 @@ typedef struct SmrtColumn
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
-	const char *equal;			/* of a key: its operator, as SQL */
+	const char *equal;			/* of a key: operators, as SQL */
+	const char *greater;
 	int			source;			/* of what is written: a column of resultrow.h's
 								 * row, from 0 */
 } SmrtColumn;
@@ -58,10 +61,12 @@ typedef struct SmrtBoundTable
 	const SmrtModel *model;
 	int			n_keys;			/* 0: not needed */
 	SmrtColumn *keys;			/* of the primary key, in its order */
-	int			n_inputs;		/* one an argument of the model, or 0 */
-	SmrtColumn *inputs;
+	bool		has_source;
+	int			n_inputs;		/* one an argument of the model */
+	SmrtColumn *inputs;			/* with a source they have names only */
 	int			n_targets;		/* one takes the whole result, several take its
 								 * columns */
+	const char *target_name;	/* these as SQL has them, with commas between */
 	int			n_written;
 	SmrtColumn *written;		/* the targets, then the stamps that are wanted */
 } SmrtBoundTable;
@@ -81,15 +86,27 @@ extern SmrtBoundTable *smrt_boundtable_make(const SmrtTableSpec *spec);
 extern Oid	smrt_boundtable_function(const char *name);
 
 /*
- * What a query over the relation as t selects: its keys as k1, k2, ..., then its
- * inputs, as the model wants them, as i1, i2, ...
+ * What a query over the relation, or the source, as t selects: its keys as k1, k2,
+ * ..., its inputs, as the model wants them, as i1, i2, ..., and, of the relation,
+ * what the targets are as o1, o2, ...
  */
 extern void smrt_boundtable_select(const SmrtBoundTable *binding, StringInfo sql);
 
 /* Conditions: t's key is that of s, in columns k1, k2, ... */
 extern void smrt_boundtable_same_key(const SmrtBoundTable *binding, StringInfo sql);
 
-/* and t's inputs, byte for byte, are those of s, in columns i1, i2, ... */
+/* t's inputs, byte for byte, are those of s; its targets are. */
 extern void smrt_boundtable_same_inputs(const SmrtBoundTable *binding, StringInfo sql);
+extern void smrt_boundtable_same_targets(const SmrtBoundTable *binding, StringInfo sql);
+
+/*
+ * With AND before it: the relation, as alias, has no prediction in the row, or one
+ * of another version.
+ */
+extern void smrt_boundtable_unscored(const SmrtBoundTable *binding,
+								  const char *alias, StringInfo sql);
+
+/* With AND before it, or nothing: the model does not pass t's row over for a null. */
+extern void smrt_boundtable_predictable(const SmrtBoundTable *binding, StringInfo sql);
 
 #endif							/* SMRT_QUEUE_BOUNDTABLE_H */

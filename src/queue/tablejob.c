@@ -1,0 +1,518 @@
+/*
+ * Running table jobs.
+ *
+ * Rows are read in the order of their keys, each round from where the last one
+ * ended, so that a long job reads the table once.  What is missed, because others
+ * held it or another job came or went, is found by another pass.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pg/searchpath.h"
+#include "queue/boundrows.h"
+#include "queue/failedrows.h"
+#include "queue/share.h"
+#include "queue/tablejob.h"
+#include "queue/tally.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#define MS_BETWEEN_NOTICES 10000
+
+/* Fewer failed rows than this say nothing about all of them. */
+#define FEW_FAILED_ROWS 100
+
+typedef struct Run
+{
+	const SmrtTableJob *job;
+	SmrtJobCounts *counts;
+	SmrtTally	tally;
+	SmrtShare	share;
+	MemoryContext context;		/* as long as the job */
+	MemoryContext round;		/* reset round by round */
+	HeapTuple	last;			/* row of the round before; NULL: begin at the front */
+	TupleDesc	last_desc;
+	bool		is_incomplete;	/* the pass has missed rows */
+	bool		is_useful;		/* and has written some */
+	int64		n_sent;
+	TimestampTz began_at;
+	TimestampTz noticed_at;
+} Run;
+
+/* What a round has in hand. */
+typedef struct Round
+{
+	SmrtBoundTable *binding;
+	SmrtBoundRows *bound;
+	SmrtRowset *set;
+	SmrtJobRow *rows;
+	SmrtPrediction *predictions;
+	bool	   *written;
+	int64		n_written;
+	int64		n_failed;
+	bool		has_news;		/* for the table of failed rows */
+	const SmrtFailure *endpoint_failure;	/* ends the job; or NULL */
+} Round;
+
+static void run_rounds(Run *run);
+static bool is_over(const Run *run);
+static bool run_round(Run *run);
+static void begin_transaction(void);
+static void end_transaction(void);
+static void read_rows(Run *run, Round *round);
+static Portal open_cursor(const Run *run, const SmrtBoundTable *binding, int n);
+static void append_source(const Run *run, const SmrtBoundTable *binding,
+						  StringInfo sql);
+static void append_wanted(const Run *run, const SmrtBoundTable *binding,
+						  StringInfo sql);
+static void append_same_key(const SmrtBoundTable *binding, StringInfo sql);
+static void append_share(const SmrtShare *share, const SmrtBoundTable *binding,
+						 StringInfo sql);
+static void append_key(const SmrtBoundTable *binding, StringInfo sql);
+static void append_beyond_last(const SmrtBoundTable *binding, StringInfo sql);
+static void remember_last(Run *run, const SmrtBoundRows *bound);
+static void leave_out_failed(Run *run, Round *round);
+static void judge(Run *run, Round *round);
+static void write_rows(Run *run, Round *round);
+static void count(Run *run, const Round *round);
+static void end_if_endpoint_failed(Run *run, const Round *round);
+static void end_if_too_many_failed(const Run *run);
+static void tell_progress(Run *run, bool is_end);
+
+void
+smrt_tablejob_run(const SmrtTableJob *job, SmrtJobCounts *counts)
+{
+	Run			run = {.job = job,.counts = counts};
+
+	/* What is below the portal stays when transactions end. */
+	run.context = AllocSetContextCreate(PortalContext, "sagemaker_rt job",
+										ALLOCSET_DEFAULT_SIZES);
+	run.round = AllocSetContextCreate(run.context, "sagemaker_rt round",
+									  ALLOCSET_DEFAULT_SIZES);
+	run.began_at = run.noticed_at = GetCurrentTimestamp();
+	MemoryContextSwitchTo(run.context);
+	smrt_tally_init(&run.tally);
+	smrt_share_join(&run.share, job->spec.relation,
+					get_attnum(job->spec.relation, linitial(job->spec.targets)));
+	/* A session's lock outlives the error. */
+	PG_TRY();
+	{
+		run_rounds(&run);
+	}
+	PG_FINALLY();
+	{
+		smrt_share_leave(&run.share);
+	}
+	PG_END_TRY();
+	tell_progress(&run, true);
+	MemoryContextDelete(run.context);
+}
+
+static void
+run_rounds(Run *run)
+{
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	(void) smrt_share_look(&run->share);
+	do
+	{
+		run->last = NULL;
+		run->is_incomplete = run->is_useful = false;
+		while (!is_over(run) && run_round(run))
+			tell_progress(run, false);
+	} while (run->is_incomplete && run->is_useful && run->job->rows == NULL &&
+			 !is_over(run));
+	SPI_finish();
+}
+
+static bool
+is_over(const Run *run)
+{
+	const SmrtTableJob *job = run->job;
+
+	return (job->max_rows > 0 && run->n_sent >= job->max_rows) ||
+		(job->max_time_ms > 0 &&
+		 TimestampDifferenceExceeds(run->began_at, GetCurrentTimestamp(),
+									(int) Min(job->max_time_ms, INT_MAX)));
+}
+
+/* False when there were no more rows. */
+static bool
+run_round(Run *run)
+{
+	Round		round = {0};
+
+	MemoryContextReset(run->round);
+	MemoryContextSwitchTo(run->round);
+	run->is_incomplete |= smrt_share_look(&run->share);
+	begin_transaction();
+	read_rows(run, &round);
+	if (round.bound->n > 0)
+		leave_out_failed(run, &round);
+	end_transaction();
+	if (round.bound->n == 0)
+		return false;
+	smrt_rowset_send(round.set);
+	begin_transaction();
+	judge(run, &round);
+	write_rows(run, &round);
+	end_transaction();
+	count(run, &round);
+	end_if_endpoint_failed(run, &round);
+	end_if_too_many_failed(run);
+	return true;
+}
+
+/* Types' functions may want a snapshot, which a procedure has not by itself. */
+static void
+begin_transaction(void)
+{
+	smrt_searchpath_pin_transaction();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+end_transaction(void)
+{
+	PopActiveSnapshot();
+	SPI_commit();
+	SPI_start_transaction();
+}
+
+static void
+read_rows(Run *run, Round *round)
+{
+	const SmrtTableJob *job = run->job;
+	int64		n = job->rows_per_transaction;
+	Portal		cursor;
+
+	if (job->max_rows > 0)
+		n = Min(n, job->max_rows - run->n_sent);
+	round->binding = smrt_boundtable_make(&job->spec);
+	cursor = open_cursor(run, round->binding, (int) n);
+	round->bound = smrt_boundrows_fetch(cursor, (int) n);
+	SPI_cursor_close(cursor);
+	if (round->bound->n > 0)
+		remember_last(run, round->bound);
+}
+
+static Portal
+open_cursor(const Run *run, const SmrtBoundTable *binding, int n)
+{
+	Oid		   *types = palloc(binding->n_keys * sizeof(Oid));
+	Datum	   *values = palloc(binding->n_keys * sizeof(Datum));
+	int			n_values = 0;
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	smrt_boundtable_select(binding, &sql);
+	append_source(run, binding, &sql);
+	append_wanted(run, binding, &sql);
+	if (run->share.n_jobs > 1)
+		append_share(&run->share, binding, &sql);
+	if (run->last != NULL)
+	{
+		append_beyond_last(binding, &sql);
+		for (; n_values < binding->n_keys; n_values++)
+		{
+			bool		is_null;
+
+			types[n_values] = binding->keys[n_values].type;
+			values[n_values] = heap_getattr(run->last, n_values + 1,
+											run->last_desc, &is_null);
+		}
+	}
+	appendStringInfoString(&sql, " ORDER BY ");
+	append_key(binding, &sql);
+	appendStringInfo(&sql, " LIMIT %d", n);
+	if (!binding->has_source)
+		appendStringInfoString(&sql, " FOR NO KEY UPDATE OF t SKIP LOCKED");
+	return SPI_cursor_open_with_args(NULL, sql.data, n_values, types, values,
+									 NULL, false, 0);
+}
+
+/* The line ends, should the query or the condition end with a comment. */
+static void
+append_source(const Run *run, const SmrtBoundTable *binding, StringInfo sql)
+{
+	if (run->job->source != NULL)
+		appendStringInfo(sql, " FROM (%s\n) t", run->job->source);
+	else
+		appendStringInfo(sql, " FROM %s t", binding->scanned);
+}
+
+/* Which rows: s is the table, t that or the source. */
+static void
+append_wanted(const Run *run, const SmrtBoundTable *binding, StringInfo sql)
+{
+	const SmrtTableJob *job = run->job;
+
+	if (job->rows != NULL)
+		appendStringInfo(sql, " WHERE (%s\n)", job->rows);
+	else
+		appendStringInfoString(sql, " WHERE true");
+	if (job->insert)
+	{
+		appendStringInfo(sql, " AND NOT EXISTS (SELECT FROM %s s WHERE ",
+						 binding->scanned);
+		append_same_key(binding, sql);
+		appendStringInfoString(sql, ")");
+	}
+	else if (job->rows == NULL && job->source != NULL)
+	{
+		appendStringInfo(sql, " AND EXISTS (SELECT FROM %s s WHERE ",
+						 binding->scanned);
+		append_same_key(binding, sql);
+		smrt_boundtable_unscored(binding, "s", sql);
+		appendStringInfoString(sql, ")");
+	}
+	else if (job->rows == NULL)
+		smrt_boundtable_unscored(binding, "t", sql);
+	if (job->rows == NULL)
+		smrt_boundtable_predictable(binding, sql);
+}
+
+static void
+append_same_key(const SmrtBoundTable *binding, StringInfo sql)
+{
+	for (int i = 0; i < binding->n_keys; i++)
+	{
+		const char *name = quote_identifier(binding->keys[i].name);
+
+		appendStringInfo(sql, "%ss.%s %s t.%s", i > 0 ? " AND " : "", name,
+						 binding->keys[i].equal, name);
+	}
+}
+
+static void
+append_share(const SmrtShare *share, const SmrtBoundTable *binding,
+			 StringInfo sql)
+{
+	appendStringInfoString(sql, " AND (hashtext(ROW(");
+	append_key(binding, sql);
+	appendStringInfo(sql, ")::text) & 2147483647) %% %d = %d", share->n_jobs,
+					 share->rank);
+}
+
+static void
+append_key(const SmrtBoundTable *binding, StringInfo sql)
+{
+	for (int i = 0; i < binding->n_keys; i++)
+		appendStringInfo(sql, "%st.%s", i > 0 ? ", " : "",
+						 quote_identifier(binding->keys[i].name));
+}
+
+/*
+ * Rows with a key greater than $1, $2, ...  A comparison of rows, which an index
+ * serves, asks for operators by name, so only PostgreSQL's own can be meant.
+ */
+static void
+append_beyond_last(const SmrtBoundTable *binding, StringInfo sql)
+{
+	bool		as_rows = true;
+
+	for (int i = 0; i < binding->n_keys; i++)
+		as_rows = as_rows &&
+			strcmp(binding->keys[i].greater, "OPERATOR(pg_catalog.>)") == 0;
+	if (as_rows)
+	{
+		appendStringInfoString(sql, " AND ROW(");
+		append_key(binding, sql);
+		appendStringInfoString(sql, ") > ROW(");
+		for (int i = 0; i < binding->n_keys; i++)
+			appendStringInfo(sql, "%s$%d", i > 0 ? ", " : "", i + 1);
+		appendStringInfoString(sql, ")");
+		return;
+	}
+	appendStringInfoString(sql, " AND (false");
+	for (int i = 0; i < binding->n_keys; i++)
+	{
+		appendStringInfoString(sql, " OR (true");
+		for (int j = 0; j <= i; j++)
+			appendStringInfo(sql, " AND t.%s %s $%d",
+							 quote_identifier(binding->keys[j].name),
+							 j < i ? binding->keys[j].equal : binding->keys[j].greater,
+							 j + 1);
+		appendStringInfoString(sql, ")");
+	}
+	appendStringInfoString(sql, ")");
+}
+
+static void
+remember_last(Run *run, const SmrtBoundRows *bound)
+{
+	MemoryContext before = MemoryContextSwitchTo(run->context);
+
+	if (run->last != NULL)
+		heap_freetuple(run->last);
+	run->last = heap_copytuple(bound->tuples[bound->n - 1]);
+	if (run->last_desc == NULL)
+		run->last_desc = CreateTupleDescCopy(bound->desc);
+	MemoryContextSwitchTo(before);
+}
+
+/* What failed for good, or often enough, is not sent again with the same input. */
+static void
+leave_out_failed(Run *run, Round *round)
+{
+	const SmrtTableJob *job = run->job;
+	int			n = round->bound->n;
+
+	round->set = smrt_rowset_create(round->binding->model, true, NULL);
+	smrt_boundrows_feed(round->binding, round->bound, round->set);
+	round->rows = palloc0(n * sizeof(SmrtJobRow));
+	for (int i = 0; i < n; i++)
+	{
+		round->rows[i].key = smrt_boundrows_key(round->binding, round->bound, i);
+		smrt_rowset_digest(round->set, i, round->rows[i].digest);
+	}
+	smrt_failedrows_find(job->namespace, round->binding, round->rows, n);
+	for (int i = 0; i < n; i++)
+	{
+		SmrtJobRow *row = &round->rows[i];
+
+		row->is_left_out = row->is_known && row->is_same &&
+			(row->is_permanent || row->attempts >= job->max_attempts);
+		if (row->is_left_out)
+			smrt_rowset_leave_out(round->set, i);
+		else
+			run->n_sent++;
+	}
+}
+
+/* What became of each row: a prediction to be written, or a failure. */
+static void
+judge(Run *run, Round *round)
+{
+	static const SmrtFailure failed_before = {0};
+	static const SmrtFailure no_prediction = {
+		.blame = SMRT_BLAME_ROW,
+		.sqlstate = ERRCODE_NULL_VALUE_NOT_ALLOWED,
+		.message = "the prediction is null",
+	};
+	int			n = round->bound->n;
+
+	round->predictions = palloc(n * sizeof(SmrtPrediction));
+	round->written = palloc(n * sizeof(bool));
+	for (int i = 0; i < n; i++)
+	{
+		SmrtPrediction *prediction = &round->predictions[i];
+
+		smrt_rowset_read(round->set, round->binding->model, i, prediction);
+		if (round->rows[i].is_left_out)
+			prediction->failure = &failed_before;
+		/* It would be wanted, and paid for, again and again. */
+		else if (prediction->failure == NULL && prediction->sent &&
+				 prediction->is_null && run->job->rows == NULL)
+			prediction->failure = &no_prediction;
+		else if (prediction->failure != NULL &&
+				 prediction->failure->blame == SMRT_BLAME_ENDPOINT)
+			round->endpoint_failure = prediction->failure;
+	}
+}
+
+static void
+write_rows(Run *run, Round *round)
+{
+	const SmrtTableJob *job = run->job;
+	SmrtWriting writing = {.skip_locked = true,.isolate = true,
+	.insert = job->insert,.only_unscored = job->rows == NULL};
+
+	round->n_written = smrt_boundrows_write(round->binding, round->bound,
+											round->predictions, round->written,
+											&writing);
+	for (int i = 0; i < round->bound->n; i++)
+	{
+		SmrtJobRow *row = &round->rows[i];
+		const SmrtFailure *failure = round->predictions[i].failure;
+
+		if (!row->is_left_out && failure != NULL &&
+			failure->blame != SMRT_BLAME_ENDPOINT)
+			row->failure = failure;
+		row->is_settled = row->is_known && round->written[i];
+		round->n_failed += row->failure != NULL;
+		round->has_news |= row->failure != NULL || row->is_settled;
+	}
+	if (round->has_news)
+		smrt_failedrows_record(job->namespace, round->binding, round->rows,
+							   round->bound->n);
+}
+
+/* What is committed. */
+static void
+count(Run *run, const Round *round)
+{
+	SmrtJobCounts *counts = run->counts;
+
+	counts->scored += round->n_written;
+	counts->failed += round->n_failed;
+	for (int i = 0; i < round->bound->n; i++)
+	{
+		const SmrtJobRow *row = &round->rows[i];
+
+		counts->skipped += row->is_left_out;
+		if (row->failure != NULL)
+			smrt_tally_add(&run->tally, row->failure);
+		if (round->predictions[i].failure == NULL && !round->written[i])
+		{
+			counts->unwritten++;
+			run->is_incomplete = true;
+		}
+	}
+	run->is_useful |= round->n_written > 0;
+}
+
+static void
+end_if_endpoint_failed(Run *run, const Round *round)
+{
+	if (round->endpoint_failure == NULL)
+		return;
+	tell_progress(run, true);
+	smrt_failure_report(ERROR, round->endpoint_failure);
+}
+
+static void
+end_if_too_many_failed(const Run *run)
+{
+	const SmrtTableJob *job = run->job;
+	const SmrtJobCounts *counts = run->counts;
+	int64		n = counts->failed + counts->scored;
+	bool		too_many = job->max_failed_rows >= 0 &&
+		counts->failed > job->max_failed_rows;
+	bool		too_great_a_part = counts->failed >= FEW_FAILED_ROWS &&
+		counts->failed > job->max_failed_ratio * n;
+
+	if (!too_many && !too_great_a_part)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg(INT64_FORMAT " of " INT64_FORMAT " rows failed, more than %s permits: %s",
+					counts->failed, n,
+					too_many ? "max_failed_rows" : "max_failed_ratio",
+					smrt_tally_counts(&run->tally)),
+			 errdetail_internal("%s", smrt_tally_messages(&run->tally)),
+			 errhint("What was scored is stored. Rows that failed for good are sent again after sagemaker_retry_failed().")));
+}
+
+static void
+tell_progress(Run *run, bool is_end)
+{
+	const SmrtJobCounts *counts = run->counts;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!is_end && !TimestampDifferenceExceeds(run->noticed_at, now,
+											   MS_BETWEEN_NOTICES))
+		return;
+	run->noticed_at = now;
+	ereport(NOTICE,
+			(errmsg(INT64_FORMAT " rows scored, " INT64_FORMAT " failed, " INT64_FORMAT " left out since they failed before, " INT64_FORMAT " held or changed by others",
+					counts->scored, counts->failed, counts->skipped,
+					counts->unwritten)));
+}
