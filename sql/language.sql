@@ -45,9 +45,9 @@ CREATE FUNCTION m(x int) RETURNS float8 LANGUAGE sagemaker AS '{"endpoint": "e",
 -- All options there are, as the hint lists them, with a value that is good.
 CREATE TABLE good AS
 SELECT name, value FROM (
-    SELECT regexp_split_to_table('endpoint, server, format, header, first_index, answer_format, answer_header, stream, predictions, columns, constant, nulls, on_error, deterministic, min_rows, max_rows, max_bytes, concurrency, content_type, accept, custom_attributes, target_model, target_variant, target_container_hostname, inference_id, enable_explanations, inference_component_name, session_id, prefix_aware_id, connect_timeout, timeout, total_timeout, max_attempts, max_response_size, retry_timeouts', ', ') AS name) AS names
+    SELECT regexp_split_to_table('endpoint, server, format, header, first_index, answer_format, answer_header, stream, version, predictions, columns, constant, nulls, on_error, deterministic, min_rows, max_rows, max_bytes, concurrency, content_type, accept, custom_attributes, target_model, target_variant, target_container_hostname, inference_id, enable_explanations, inference_component_name, session_id, prefix_aware_id, connect_timeout, timeout, total_timeout, max_attempts, max_response_size, retry_timeouts', ', ') AS name) AS names
 LEFT JOIN (VALUES
-    ('endpoint', '"e"'), ('server', '"s"'), ('format', '"jsonlines"'), ('header', 'true'), ('first_index', '1'), ('answer_format', '"json"'), ('answer_header', 'true'), ('stream', 'false'), ('predictions', '"$.p[*].score"'),
+    ('endpoint', '"e"'), ('server', '"s"'), ('format', '"jsonlines"'), ('header', 'true'), ('first_index', '1'), ('answer_format', '"json"'), ('answer_header', 'true'), ('stream', 'false'), ('version', '"v1"'), ('predictions', '"$.p[*].score"'),
     ('columns', '{}'), ('constant', '{"parameters": {"top_k": 1}}'), ('nulls', '"nan"'), ('on_error', '"warning"'), ('deterministic', 'false'),
     ('min_rows', '2'), ('max_rows', '1000'), ('max_bytes', '"1MB"'), ('concurrency', '32'), ('content_type', '"text/libsvm"'),
     ('accept', '"application/json;verbose=true"'), ('custom_attributes', '"a=b"'), ('target_model', '"m.tar.gz"'),

@@ -673,18 +673,18 @@ COMMENT ON COLUMN @extschema@.sagemaker_failed_rows.input_digest IS
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.sagemaker_failed_rows', '');
 
-CREATE FUNCTION @extschema@.sagemaker_may_read_row(relation text, key text[])
+CREATE FUNCTION @extschema@.sagemaker_may_read_table(relation text)
 RETURNS boolean
 AS 'MODULE_PATHNAME'
 LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
 
-COMMENT ON FUNCTION @extschema@.sagemaker_may_read_row(text, text[]) IS
-'whether the current role may read that row of that table';
+COMMENT ON FUNCTION @extschema@.sagemaker_may_read_table(text) IS
+'whether the current role may read all rows of that table';
 
 ALTER TABLE @extschema@.sagemaker_failed_rows ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY readers_of_the_row ON @extschema@.sagemaker_failed_rows FOR SELECT
-	USING (@extschema@.sagemaker_may_read_row(relation, key));
+CREATE POLICY readers_of_the_table ON @extschema@.sagemaker_failed_rows FOR SELECT
+	USING (@extschema@.sagemaker_may_read_table(relation));
 
 CREATE FUNCTION @extschema@.sagemaker_retry_failed(
 	relation regclass,
@@ -723,6 +723,102 @@ LANGUAGE C;
 
 COMMENT ON PROCEDURE @extschema@.sagemaker_predict_table IS
 'predicts the rows of a table that have no prediction, and commits as it goes';
+
+--
+-- Kept columns: declared once, filled and kept by the above.
+--
+
+CREATE TABLE @extschema@.sagemaker_kept_columns (
+	relation text NOT NULL,
+	target text NOT NULL,
+	model text NOT NULL,
+	mode text NOT NULL,
+	made_at text,
+	variant text,
+	version text,
+	PRIMARY KEY (relation, target)
+);
+
+COMMENT ON TABLE @extschema@.sagemaker_kept_columns IS
+'columns that hold a model''s predictions, as declared by sagemaker_keep()';
+
+COMMENT ON COLUMN @extschema@.sagemaker_kept_columns.relation IS
+'table, with its schema';
+COMMENT ON COLUMN @extschema@.sagemaker_kept_columns.target IS
+'columns that take the prediction';
+COMMENT ON COLUMN @extschema@.sagemaker_kept_columns.model IS
+'model function, with its schema and argument types';
+COMMENT ON COLUMN @extschema@.sagemaker_kept_columns.mode IS
+'which triggers keep it: row, statement, queue, or off for none';
+COMMENT ON COLUMN @extschema@.sagemaker_kept_columns.made_at IS
+'column that takes the time of the prediction';
+COMMENT ON COLUMN @extschema@.sagemaker_kept_columns.variant IS
+'column that takes the production variant that predicted';
+COMMENT ON COLUMN @extschema@.sagemaker_kept_columns.version IS
+'column that takes the label of the model''s version';
+
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sagemaker_kept_columns', '');
+
+CREATE PROCEDURE @extschema@.sagemaker_keep(
+	relation regclass,
+	target text,
+	model text,
+	mode text DEFAULT 'statement',
+	made_at text DEFAULT NULL,
+	variant text DEFAULT NULL,
+	version text DEFAULT NULL,
+	fill boolean DEFAULT true,
+	INOUT scored bigint DEFAULT NULL,
+	INOUT failed bigint DEFAULT NULL,
+	INOUT failed_before bigint DEFAULT NULL,
+	INOUT changed bigint DEFAULT NULL)
+AS 'MODULE_PATHNAME'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE @extschema@.sagemaker_keep IS
+'declares that columns hold a model''s predictions: makes the triggers of the mode, commits, and predicts the rows that are there';
+
+CREATE FUNCTION @extschema@.sagemaker_coverage(
+	OUT relation text,
+	OUT target text,
+	OUT model text,
+	OUT mode text,
+	OUT version text,
+	OUT scored bigint,
+	OUT missing bigint,
+	OUT stale bigint,
+	OUT failed bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 10000 ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_coverage() IS
+'how well each kept column is kept: what sagemaker_stat_coverage shows';
+
+CREATE VIEW @extschema@.sagemaker_stat_coverage AS
+	SELECT * FROM @extschema@.sagemaker_coverage();
+
+COMMENT ON VIEW @extschema@.sagemaker_stat_coverage IS
+'kept columns of tables that the current role may read, and how many of their rows are predicted; counts the tables'' rows';
+
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.relation IS
+'table, with its schema';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.target IS
+'columns that take the prediction';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.model IS
+'model function, with its schema and argument types';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.mode IS
+'which triggers keep it';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.version IS
+'label of the model''s present version';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.scored IS
+'rows with a prediction, of that version where it is stamped';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.missing IS
+'rows without';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.stale IS
+'rows with a prediction of another version';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.failed IS
+'rows in sagemaker_failed_rows';
 
 --
 -- What would happen
@@ -772,9 +868,13 @@ REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict(text, "any") FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict_row() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_predict_rows() FROM PUBLIC;
 REVOKE ALL ON TABLE @extschema@.sagemaker_failed_rows FROM PUBLIC;
-REVOKE ALL ON FUNCTION @extschema@.sagemaker_may_read_row(text, text[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_may_read_table(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_retry_failed(regclass, text, text[]) FROM PUBLIC;
 REVOKE ALL ON PROCEDURE @extschema@.sagemaker_predict_table FROM PUBLIC;
+REVOKE ALL ON TABLE @extschema@.sagemaker_kept_columns FROM PUBLIC;
+REVOKE ALL ON TABLE @extschema@.sagemaker_stat_coverage FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_coverage() FROM PUBLIC;
+REVOKE ALL ON PROCEDURE @extschema@.sagemaker_keep FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;

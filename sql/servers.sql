@@ -12,7 +12,7 @@ DO $$
 DECLARE f regprocedure;
 BEGIN
     FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'sagemaker%' LOOP
-        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO regress_sagemaker_plain', f);
+        EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO regress_sagemaker_plain', f);
     END LOOP;
 END $$;
 

@@ -5,6 +5,7 @@
 #ifndef SMRT_PG_COMPAT_H
 #define SMRT_PG_COMPAT_H
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
@@ -166,6 +167,16 @@ smrt_function_aclcheck(Oid function, Oid user)
 	return object_aclcheck(ProcedureRelationId, function, user, ACL_EXECUTE);
 #else
 	return pg_proc_aclcheck(function, user, ACL_EXECUTE);
+#endif
+}
+
+static inline bool
+smrt_owns_table(Oid table, Oid user)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, table, user);
+#else
+	return pg_class_ownercheck(table, user);
 #endif
 }
 

@@ -55,15 +55,12 @@ smrt_boundtable_make(const SmrtTableSpec *spec)
 		bind_named_keys(binding, relation, spec->key);
 	else if (spec->needs_key)
 		bind_primary_key(binding, relation);
-	if (OidIsValid(spec->function))
-	{
-		binding->model = read_model(spec->function);
-		binding->model_name = format_procedure_qualified(spec->function);
-		binding->has_source = spec->has_source;
-		bind_inputs(binding, relation);
-		bind_targets(binding, relation, spec->targets);
-		bind_stamps(binding, relation, spec->stamps);
-	}
+	binding->model = read_model(spec->function);
+	binding->model_name = format_procedure_qualified(spec->function);
+	binding->has_source = spec->has_source;
+	bind_inputs(binding, relation);
+	bind_targets(binding, relation, spec->targets);
+	bind_stamps(binding, relation, spec->stamps);
 	/* Not unlocked: what was found holds until the transaction ends. */
 	table_close(relation, NoLock);
 	return binding;

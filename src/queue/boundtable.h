@@ -29,7 +29,7 @@ extern Oid	smrt_stamp_type(SmrtStamp stamp);
 typedef struct SmrtTableSpec
 {
 	Oid			relation;
-	Oid			function;		/* InvalidOid: no model, only the key */
+	Oid			function;
 	List	   *targets;		/* of char *: columns for the prediction */
 	const char *stamps[SMRT_STAMP_COUNT];	/* columns, or NULL */
 	bool		needs_key;

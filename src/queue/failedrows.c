@@ -3,22 +3,19 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "queue/boundrows.h"
 #include "queue/failedrows.h"
 #include "queue/inhand.h"
+#include "queue/owntable.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rls.h"
-#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #define TABLE "sagemaker_failed_rows"
@@ -55,16 +52,6 @@ static const struct
 StaticAssertDecl(lengthof(columns) == COLUMN_COUNT,
 				 "every column needs a name");
 
-/* The table's owner acts, and then the role that did. */
-typedef struct Acting
-{
-	char	   *table;			/* qualified, quoted */
-	Oid			role;
-	int			flags;
-} Acting;
-
-static void begin_acting(Acting *acting, Oid namespace);
-static void end_acting(const Acting *acting);
 static TupleDesc desc_of_rows(void);
 static Tuplestorestate *store_rows(TupleDesc desc, const SmrtJobRow *rows,
 								   int n);
@@ -78,19 +65,19 @@ smrt_failedrows_find(Oid namespace, const SmrtBoundTable *binding,
 {
 	TupleDesc	desc = desc_of_rows();
 	Tuplestorestate *store = store_rows(desc, rows, n);
-	Acting		acting;
+	SmrtOwnTable table;
 
-	begin_acting(&acting, namespace);
+	smrt_owntable_begin(&table, namespace, TABLE);
 	SPI_connect();
 	smrt_inhand_show(desc, store, n);
 	run(binding,
 		psprintf("SELECT s.n, f.input_digest = s.digest, f.permanent, f.attempts"
 				 " FROM " SMRT_IN_HAND " s JOIN %s f ON f.key = s.key"
 				 " WHERE f.relation = $1 AND f.model = $2 AND f.target = $3",
-				 acting.table), SPI_OK_SELECT);
+				 table.name), SPI_OK_SELECT);
 	take_found(rows);
 	SPI_finish();
-	end_acting(&acting);
+	smrt_owntable_end(&table);
 	tuplestore_end(store);
 }
 
@@ -118,15 +105,15 @@ smrt_failedrows_record(Oid namespace, const SmrtBoundTable *binding,
 {
 	TupleDesc	desc = desc_of_rows();
 	Tuplestorestate *store = store_rows(desc, rows, n);
-	Acting		acting;
+	SmrtOwnTable table;
 
-	begin_acting(&acting, namespace);
+	smrt_owntable_begin(&table, namespace, TABLE);
 	SPI_connect();
 	smrt_inhand_show(desc, store, n);
 	run(binding,
 		psprintf("DELETE FROM %s f USING " SMRT_IN_HAND " s WHERE s.settled AND f.key = s.key"
 				 " AND f.relation = $1 AND f.model = $2 AND f.target = $3",
-				 acting.table), SPI_OK_DELETE);
+				 table.name), SPI_OK_DELETE);
 	run(binding,
 		psprintf("INSERT INTO %s AS f (relation, model, target, key, permanent, sqlstate,"
 				 " message, request_id, attempts, failed_at, input_digest)"
@@ -139,9 +126,9 @@ smrt_failedrows_record(Oid namespace, const SmrtBoundTable *binding,
 				 " attempts = CASE WHEN f.input_digest = excluded.input_digest"
 				 " THEN f.attempts + 1 ELSE 1 END,"
 				 " failed_at = excluded.failed_at, input_digest = excluded.input_digest",
-				 acting.table), SPI_OK_INSERT);
+				 table.name), SPI_OK_INSERT);
 	SPI_finish();
-	end_acting(&acting);
+	smrt_owntable_end(&table);
 	tuplestore_end(store);
 }
 
@@ -208,35 +195,13 @@ put(Datum *values, bool *nulls, int column, const char *text)
 	values[column] = text != NULL ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
-/* After an error the end of the (sub)transaction switches back. */
-static void
-begin_acting(Acting *acting, Oid namespace)
-{
-	Oid			relation = get_relname_relid(TABLE, namespace);
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "table " TABLE " is missing");
-	acting->table = quote_qualified_identifier(get_namespace_name(namespace), TABLE);
-	GetUserIdAndSecContext(&acting->role, &acting->flags);
-	SetUserIdAndSecContext(((Form_pg_class) GETSTRUCT(tuple))->relowner,
-						   acting->flags | SECURITY_LOCAL_USERID_CHANGE);
-	ReleaseSysCache(tuple);
-}
-
-static void
-end_acting(const Acting *acting)
-{
-	SetUserIdAndSecContext(acting->role, acting->flags);
-}
-
 int64
 smrt_failedrows_forget(Oid namespace, Oid relation, Oid model, ArrayType *key)
 {
 	Oid			types[] = {TEXTOID, TEXTOID, TEXTARRAYOID};
 	Datum		values[3];
 	char		nulls[3] = {' ', ' ', ' '};
-	Acting		acting;
+	SmrtOwnTable table;
 	int64		n;
 
 	if (pg_class_aclcheck(relation, GetUserId(), ACL_INSERT | ACL_UPDATE) != ACLCHECK_OK &&
@@ -252,35 +217,32 @@ smrt_failedrows_forget(Oid namespace, Oid relation, Oid model, ArrayType *key)
 	values[2] = PointerGetDatum(key);
 	if (key == NULL)
 		nulls[2] = 'n';
-	begin_acting(&acting, namespace);
+	smrt_owntable_begin(&table, namespace, TABLE);
 	SPI_connect();
 	if (SPI_execute_with_args(psprintf("DELETE FROM %s WHERE relation = $1"
 									   " AND (model = $2 OR $2 IS NULL)"
-									   " AND (key = $3 OR $3 IS NULL)", acting.table),
+									   " AND (key = $3 OR $3 IS NULL)", table.name),
 							  lengthof(types), types, values, nulls, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not use the table of failed rows");
 	n = (int64) SPI_processed;
 	SPI_finish();
-	end_acting(&acting);
+	smrt_owntable_end(&table);
 	return n;
 }
 
 /*
- * What a model says of a row may show its inputs, so all columns must be readable,
- * and, where there is row-level security, the row itself.
+ * What a model says of a row may show its inputs, so all of the table must be
+ * readable.  To ask row-level security for the row would run the policies of
+ * whoever made the table, with the rights of who only looks here.
  */
 bool
-smrt_failedrows_may_read(const char *relation, ArrayType *key)
+smrt_failedrows_may_read(const char *relation)
 {
 	List	   *names = textToQualifiedNameList(cstring_to_text(relation));
-	SmrtTableSpec spec = {.needs_key = true};
+	Oid			oid = RangeVarGetRelid(makeRangeVarFromNameList(names),
+									   AccessShareLock, true);
 
-	spec.relation = RangeVarGetRelid(makeRangeVarFromNameList(names),
-									 AccessShareLock, true);
-	if (!OidIsValid(spec.relation) ||
-		pg_class_aclcheck(spec.relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
-		return false;
-	if (check_enable_rls(spec.relation, InvalidOid, true) != RLS_ENABLED)
-		return true;
-	return smrt_boundrows_read(smrt_boundtable_make(&spec), 1, &key)->n > 0;
+	return OidIsValid(oid) &&
+		pg_class_aclcheck(oid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(oid, InvalidOid, true) != RLS_ENABLED;
 }

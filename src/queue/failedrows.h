@@ -42,9 +42,9 @@ extern int64 smrt_failedrows_forget(Oid namespace, Oid relation, Oid model,
 									ArrayType *key);
 
 /*
- * Whether the current role may read the row of that table, by its privileges and
- * row-level security.
+ * Whether the current role may read all of that table, and no row-level security
+ * keeps rows from it.
  */
-extern bool smrt_failedrows_may_read(const char *relation, ArrayType *key);
+extern bool smrt_failedrows_may_read(const char *relation);
 
 #endif							/* SMRT_QUEUE_FAILEDROWS_H */

@@ -87,6 +87,17 @@ static void end_if_too_many_failed(const Run *run);
 static void tell_progress(Run *run, bool is_end);
 
 void
+smrt_tablejob_init(SmrtTableJob *job)
+{
+	memset(job, 0, sizeof(*job));
+	job->spec.needs_key = true;
+	job->rows_per_transaction = 1000;
+	job->max_attempts = 3;
+	job->max_failed_rows = -1;
+	job->max_failed_ratio = 0.5;
+}
+
+void
 smrt_tablejob_run(const SmrtTableJob *job, SmrtJobCounts *counts)
 {
 	Run			run = {.job = job,.counts = counts};

@@ -36,6 +36,9 @@ typedef struct SmrtJobCounts
 	int64		unwritten;		/* held or changed by others meanwhile */
 } SmrtJobCounts;
 
+/* A job over all rows without a prediction, without bounds but for failures. */
+extern void smrt_tablejob_init(SmrtTableJob *job);
+
 /*
  * Runs the job in a procedure that may end transactions.  Counts what was
  * committed, also when it ends with an error: that of the endpoint if this failed

@@ -54,6 +54,12 @@ read_stamp(const char *argument, SmrtTableSpec *spec)
 	return false;
 }
 
+char *
+smrt_trigger_stamp(SmrtStamp stamp, const char *column)
+{
+	return psprintf("%s%s", stamp_words[stamp], column);
+}
+
 bool
 smrt_trigger_input_changed(const TriggerData *trigger,
 						   const SmrtBoundTable *binding)

@@ -19,6 +19,9 @@
 extern void smrt_trigger_read(const TriggerData *trigger,
 							  SmrtTableSpec *spec);
 
+/* The argument that has a stamp written into that column, palloc'ed. */
+extern char *smrt_trigger_stamp(SmrtStamp stamp, const char *column);
+
 /* Whether an UPDATE changed an input of the row, byte for byte. */
 extern bool smrt_trigger_input_changed(const TriggerData *trigger,
 									   const SmrtBoundTable *binding);

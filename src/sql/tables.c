@@ -3,25 +3,21 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xlog.h"
-#include "catalog/pg_type.h"
+#include "datatype/timestamp.h"
 #include "fmgr.h"
-#include "funcapi.h"
-#include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "pg/searchpath.h"
 #include "queue/failedrows.h"
 #include "queue/tablejob.h"
-#include "tcop/utility.h"
-#include "utils/builtins.h"
+#include "sql/arguments.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
+
+/* All of them are in memory at once. */
+#define MAX_ROWS_PER_TRANSACTION 1000000
 
 PG_FUNCTION_INFO_V1(sagemaker_predict_table);
 PG_FUNCTION_INFO_V1(sagemaker_retry_failed);
-PG_FUNCTION_INFO_V1(sagemaker_may_read_row);
+PG_FUNCTION_INFO_V1(sagemaker_may_read_table);
 
 /* Arguments of sagemaker_predict_table(). */
 enum
@@ -45,41 +41,20 @@ enum
 	ARG_SCORED
 };
 
-static void require_no_transaction(FunctionCallInfo fcinfo);
 static void read_job(FunctionCallInfo fcinfo, SmrtTableJob *job);
-static char *text_of(FunctionCallInfo fcinfo, int arg);
-static List *names_of(FunctionCallInfo fcinfo, int arg);
-static const char *name_of(FunctionCallInfo fcinfo, int arg);
-static int64 number_of(FunctionCallInfo fcinfo, int arg, int64 min,
-					   int64 otherwise, const char *name);
 static int64 ms_of(FunctionCallInfo fcinfo, int arg);
-static Datum counts_row(FunctionCallInfo fcinfo, const SmrtJobCounts *counts);
 
 Datum
 sagemaker_predict_table(PG_FUNCTION_ARGS)
 {
-	SmrtTableJob job = {{0}};
+	SmrtTableJob job;
 	SmrtJobCounts counts = {0};
 
-	require_no_transaction(fcinfo);
+	smrt_arguments_require_no_transaction(fcinfo, "sagemaker_predict_table()");
+	smrt_tablejob_init(&job);
 	read_job(fcinfo, &job);
 	smrt_tablejob_run(&job, &counts);
-	return counts_row(fcinfo, &counts);
-}
-
-static void
-require_no_transaction(FunctionCallInfo fcinfo)
-{
-	const char *name = "sagemaker_predict_table()";
-
-	PreventCommandIfReadOnly(name);
-	PreventCommandDuringRecovery(name);
-	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
-		castNode(CallContext, fcinfo->context)->atomic)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
-				 errmsg("%s cannot run inside a transaction block", name),
-				 errhint("It commits as it goes: CALL it by itself, neither between BEGIN and COMMIT nor in a function.")));
+	return smrt_arguments_job_counts(fcinfo, &counts);
 }
 
 static void
@@ -93,16 +68,15 @@ read_job(FunctionCallInfo fcinfo, SmrtTableJob *job)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("relation, model and target must not be null")));
 	spec->relation = PG_GETARG_OID(ARG_RELATION);
-	spec->function = smrt_boundtable_function(text_of(fcinfo, ARG_MODEL));
-	spec->targets = names_of(fcinfo, ARG_TARGET);
-	spec->stamps[SMRT_STAMP_MADE_AT] = name_of(fcinfo, ARG_MADE_AT);
-	spec->stamps[SMRT_STAMP_VARIANT] = name_of(fcinfo, ARG_VARIANT);
-	spec->stamps[SMRT_STAMP_VERSION] = name_of(fcinfo, ARG_VERSION);
-	spec->needs_key = true;
-	spec->key = names_of(fcinfo, ARG_KEY);
+	spec->function = smrt_boundtable_function(smrt_arguments_text(fcinfo, ARG_MODEL));
+	spec->targets = smrt_arguments_names(fcinfo, ARG_TARGET);
+	spec->stamps[SMRT_STAMP_MADE_AT] = smrt_arguments_name(fcinfo, ARG_MADE_AT);
+	spec->stamps[SMRT_STAMP_VARIANT] = smrt_arguments_name(fcinfo, ARG_VARIANT);
+	spec->stamps[SMRT_STAMP_VERSION] = smrt_arguments_name(fcinfo, ARG_VERSION);
+	spec->key = smrt_arguments_names(fcinfo, ARG_KEY);
 	job->namespace = get_func_namespace(fcinfo->flinfo->fn_oid);
-	job->rows = text_of(fcinfo, ARG_ROWS);
-	job->source = text_of(fcinfo, ARG_SOURCE);
+	job->rows = smrt_arguments_text(fcinfo, ARG_ROWS);
+	job->source = smrt_arguments_text(fcinfo, ARG_SOURCE);
 	spec->has_source = job->source != NULL;
 	job->insert = !PG_ARGISNULL(ARG_INSERT_ROWS) && PG_GETARG_BOOL(ARG_INSERT_ROWS);
 	if (job->insert && job->source == NULL)
@@ -114,66 +88,21 @@ read_job(FunctionCallInfo fcinfo, SmrtTableJob *job)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("key is for insert_rows only: else rows are found by primary key")));
 	job->rows_per_transaction =
-		(int) Min(number_of(fcinfo, ARG_ROWS_PER_TRANSACTION, 1, 1000,
-							"rows_per_transaction"), 1000000);
-	job->max_rows = number_of(fcinfo, ARG_MAX_ROWS, 1, 0, "max_rows");
+		(int) Min(smrt_arguments_number(fcinfo, ARG_ROWS_PER_TRANSACTION, 1,
+										job->rows_per_transaction,
+										"rows_per_transaction"),
+				  MAX_ROWS_PER_TRANSACTION);
+	job->max_rows = smrt_arguments_number(fcinfo, ARG_MAX_ROWS, 1, 0, "max_rows");
 	job->max_time_ms = ms_of(fcinfo, ARG_MAX_TIME);
-	job->max_attempts = (int) Min(number_of(fcinfo, ARG_MAX_ATTEMPTS, 1, 3,
-											"max_attempts"), INT_MAX);
-	job->max_failed_rows = number_of(fcinfo, ARG_MAX_FAILED_ROWS, 0, -1,
-									 "max_failed_rows");
+	job->max_attempts =
+		(int) Min(smrt_arguments_number(fcinfo, ARG_MAX_ATTEMPTS, 1,
+										job->max_attempts, "max_attempts"),
+				  INT_MAX);
+	job->max_failed_rows = smrt_arguments_number(fcinfo, ARG_MAX_FAILED_ROWS, 0,
+												 job->max_failed_rows,
+												 "max_failed_rows");
 	job->max_failed_ratio = PG_ARGISNULL(ARG_MAX_FAILED_RATIO) ? 1 :
 		PG_GETARG_FLOAT8(ARG_MAX_FAILED_RATIO);
-}
-
-static char *
-text_of(FunctionCallInfo fcinfo, int arg)
-{
-	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
-}
-
-/* Columns, written and folded as in SQL, with commas between; NIL if null. */
-static List *
-names_of(FunctionCallInfo fcinfo, int arg)
-{
-	char	   *given = text_of(fcinfo, arg);
-	List	   *names = NIL;
-
-	/* The names lie in what is split. */
-	if (given != NULL &&
-		(!SplitIdentifierString(pstrdup(given), ',', &names) || names == NIL))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("\"%s\" is no list of columns", given)));
-	return names;
-}
-
-static const char *
-name_of(FunctionCallInfo fcinfo, int arg)
-{
-	List	   *names = names_of(fcinfo, arg);
-
-	if (list_length(names) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("\"%s\" is more than one column", text_of(fcinfo, arg))));
-	return names != NIL ? linitial(names) : NULL;
-}
-
-static int64
-number_of(FunctionCallInfo fcinfo, int arg, int64 min, int64 otherwise,
-		  const char *name)
-{
-	int64		number;
-
-	if (PG_ARGISNULL(arg))
-		return otherwise;
-	number = PG_GETARG_INT64(arg);
-	if (number < min)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be at least " INT64_FORMAT, name, min)));
-	return number;
 }
 
 /* At least one, since none is no limit. */
@@ -190,24 +119,6 @@ ms_of(FunctionCallInfo fcinfo, int arg)
 			   SECS_PER_DAY * 1000);
 }
 
-static Datum
-counts_row(FunctionCallInfo fcinfo, const SmrtJobCounts *counts)
-{
-	TupleDesc	desc;
-	Datum		values[] = {
-		Int64GetDatum(counts->scored),
-		Int64GetDatum(counts->failed),
-		Int64GetDatum(counts->skipped),
-		Int64GetDatum(counts->unwritten),
-	};
-	bool		nulls[lengthof(values)] = {0};
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
-		desc->natts != lengthof(values))
-		elog(ERROR, "procedure does not return the row it should");
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
 Datum
 sagemaker_retry_failed(PG_FUNCTION_ARGS)
 {
@@ -220,7 +131,7 @@ sagemaker_retry_failed(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	if (!PG_ARGISNULL(1))
-		model = smrt_boundtable_function(text_of(fcinfo, 1));
+		model = smrt_boundtable_function(smrt_arguments_text(fcinfo, 1));
 	pinned = smrt_searchpath_pin();
 	n = smrt_failedrows_forget(namespace, PG_GETARG_OID(0), model, key);
 	smrt_searchpath_restore(pinned);
@@ -228,8 +139,7 @@ sagemaker_retry_failed(PG_FUNCTION_ARGS)
 }
 
 Datum
-sagemaker_may_read_row(PG_FUNCTION_ARGS)
+sagemaker_may_read_table(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(smrt_failedrows_may_read(text_of(fcinfo, 0),
-											PG_GETARG_ARRAYTYPE_P(1)));
+	PG_RETURN_BOOL(smrt_failedrows_may_read(smrt_arguments_text(fcinfo, 0)));
 }

@@ -50,7 +50,7 @@ $node->safe_psql('postgres', q{
 	DECLARE f regprocedure;
 	BEGIN
 		FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'sagemaker%' LOOP
-			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO caller', f);
+			EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO caller', f);
 		END LOOP;
 	END $$;
 

@@ -93,7 +93,7 @@ $node->safe_psql('postgres', q{
 	DECLARE f regprocedure;
 	BEGIN
 		FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'sagemaker%' LOOP
-			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO plain', f);
+			EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO plain', f);
 		END LOOP;
 	END $$;
 	ALTER ROLE plain SET sagemaker_rt.endpoint_url = '} . $url . q{'});

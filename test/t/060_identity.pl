@@ -64,7 +64,7 @@ $node->safe_psql('postgres', qq{
 	DECLARE f regprocedure;
 	BEGIN
 		FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'sagemaker%' LOOP
-			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO alice, bob, owner', f);
+			EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO alice, bob, owner', f);
 		END LOOP;
 	END \$\$;
 

@@ -45,7 +45,7 @@ $node->safe_psql('postgres', q{
 	DECLARE f regprocedure;
 	BEGIN
 		FOR f IN SELECT oid FROM pg_proc WHERE proname LIKE 'sagemaker%' LOOP
-			EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO plain', f);
+			EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO plain', f);
 		END LOOP;
 	END $$;
 	CREATE FUNCTION hint_of(command text) RETURNS text LANGUAGE plpgsql AS $$

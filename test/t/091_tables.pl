@@ -28,6 +28,8 @@ CREATE FUNCTION number(s text) RETURNS int LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS 'echo';
 CREATE FUNCTION slow(x int) RETURNS int LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "delay-300", "max_rows": 10, "concurrency": 4}';
+CREATE FUNCTION slowish(x int) RETURNS int LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS 'delay-30';
 CREATE FUNCTION scaled(x int, s text, OUT a int, OUT b text) LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "version": "v1"}';
 SQL
@@ -235,12 +237,12 @@ sql('CREATE TABLE history (id int, score int); CREATE FUNCTION note() RETURNS tr
 my $interrupted = 0;
 for my $round (1 .. 50)
 {
-	$job->start("CALL sagemaker_predict_table('t', 'same', 'score', rows_per_transaction => 8)");
-	select(undef, undef, undef, rand(0.02));
+	$job->start("CALL sagemaker_predict_table('t', 'slowish', 'score', rows_per_transaction => 5)");
+	select(undef, undef, undef, rand(0.06));
 	sql('SELECT pg_cancel_backend(' . $job->pid . ')');
 	$interrupted++ if ($job->finish->{sqlstate} // '') eq '57014';
 }
-cmp_ok($interrupted, '>', 3, "interrupted $interrupted times");
+cmp_ok($interrupted, '>=', 30, "interrupted $interrupted times of 50");
 job("'t', 'same', 'score'");
 is(sql('SELECT count(*) FROM t WHERE score = x'), 400, 'every row is scored');
 is(sql('SELECT count(*), count(DISTINCT id) FROM history'), '400|400', 'none twice');
@@ -276,7 +278,7 @@ for (
 sql(<<'SQL');
 CREATE ROLE scorer; CREATE ROLE other;
 GRANT EXECUTE ON PROCEDURE sagemaker_predict_table TO scorer;
-GRANT EXECUTE ON FUNCTION sagemaker_retry_failed, sagemaker_may_read_row TO scorer, other;
+GRANT EXECUTE ON FUNCTION sagemaker_retry_failed, sagemaker_may_read_table TO scorer, other;
 GRANT SELECT ON sagemaker_failed_rows TO scorer, other;
 DROP TABLE t;
 CREATE TABLE t (id int PRIMARY KEY, s text, owner name, score text);
@@ -293,7 +295,7 @@ is(sql('SET ROLE other; SELECT count(*) FROM sagemaker_failed_rows'), 0, 'who ma
 fails_with($node, "SET ROLE other; SELECT sagemaker_retry_failed('t')", '42501', qr/permission denied for table t/, 'nor makes them be tried again');
 fails_with($node, 'SET ROLE scorer; DELETE FROM sagemaker_failed_rows', '42501', qr/permission denied/, 'nobody writes them directly');
 sql('ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON t USING (owner = current_user); GRANT SELECT ON t TO other');
-is(sql('SET ROLE other; SELECT key FROM sagemaker_failed_rows'), '{2}', 'row-level security holds for failures, too');
+is(sql('SET ROLE other; SELECT count(*) FROM sagemaker_failed_rows'), 0, 'whom row-level security keeps from rows sees no failures');
 sql('DELETE FROM sagemaker_failed_rows; UPDATE t SET score = NULL');
 is(sql("SET ROLE scorer; CALL sagemaker_predict_table('t', 'picky', 'score')"), '1|1|0|0', 'and for the job');
 
