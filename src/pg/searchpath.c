@@ -6,14 +6,14 @@
 #include "pg/compat.h"
 #include "pg/searchpath.h"
 
-static void pin(GucAction action);
-
+/* pg_temp is named, else it would come first. */
 int
 smrt_searchpath_pin(void)
 {
 	int			pinned = NewGUCNestLevel();
 
-	pin(GUC_ACTION_SAVE);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	return pinned;
 }
 
@@ -21,18 +21,4 @@ void
 smrt_searchpath_restore(int pinned)
 {
 	AtEOXact_GUC(true, pinned);
-}
-
-void
-smrt_searchpath_pin_transaction(void)
-{
-	pin(GUC_ACTION_LOCAL);
-}
-
-/* pg_temp is named, else it would come first. */
-static void
-pin(GucAction action)
-{
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, action, true, 0, false);
 }

@@ -12,7 +12,4 @@
 extern int	smrt_searchpath_pin(void);
 extern void smrt_searchpath_restore(int pinned);
 
-/* Pins it until the transaction ends. */
-extern void smrt_searchpath_pin_transaction(void);
-
 #endif							/* SMRT_PG_SEARCHPATH_H */

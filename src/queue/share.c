@@ -33,11 +33,9 @@ smrt_share_join(SmrtShare *share, Oid relation, AttrNumber column)
 			 errmsg("%d jobs are at work on the same column", MAX_JOBS)));
 }
 
-bool
+void
 smrt_share_look(SmrtShare *share)
 {
-	SmrtShare	before = *share;
-
 	share->n_jobs = 1;
 	share->rank = 0;
 	for (int i = 0; i < MAX_JOBS; i++)
@@ -46,7 +44,6 @@ smrt_share_look(SmrtShare *share)
 			share->n_jobs++;
 			share->rank += i < share->slot;
 		}
-	return share->n_jobs != before.n_jobs || share->rank != before.rank;
 }
 
 void

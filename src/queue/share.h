@@ -23,8 +23,8 @@ typedef struct SmrtShare
 /* Raises 53400 when there are too many jobs on that column. */
 extern void smrt_share_join(SmrtShare *share, Oid relation, AttrNumber column);
 
-/* Looks who is there; true if that has changed. */
-extern bool smrt_share_look(SmrtShare *share);
+/* Looks who is there now. */
+extern void smrt_share_look(SmrtShare *share);
 
 /* Also after an error, before it is raised further. */
 extern void smrt_share_leave(const SmrtShare *share);

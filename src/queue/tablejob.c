@@ -3,7 +3,12 @@
  *
  * Rows are read in the order of their keys, each round from where the last one
  * ended, so that a long job reads the table once.  What is missed, because others
- * held it or another job came or went, is found by another pass.
+ * held it or another job came or went, is found by another pass; the last one
+ * finds nothing that can be done.
+ *
+ * Rows are locked to skip those that others are about to change, and for no
+ * longer than it takes to read them: jobs for other columns of the table read them
+ * too, and skip what is locked when they write.
  */
 #include "postgres.h"
 
@@ -39,8 +44,8 @@ typedef struct Run
 	MemoryContext round;		/* reset round by round */
 	HeapTuple	last;			/* row of the round before; NULL: begin at the front */
 	TupleDesc	last_desc;
-	bool		is_incomplete;	/* the pass has missed rows */
-	bool		is_useful;		/* and has written some */
+	int			n_passes;
+	bool		is_useful;		/* the pass has written some */
 	int64		n_sent;
 	TimestampTz began_at;
 	TimestampTz noticed_at;
@@ -130,15 +135,14 @@ static void
 run_rounds(Run *run)
 {
 	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	(void) smrt_share_look(&run->share);
 	do
 	{
 		run->last = NULL;
-		run->is_incomplete = run->is_useful = false;
+		run->is_useful = false;
+		run->n_passes++;
 		while (!is_over(run) && run_round(run))
 			tell_progress(run, false);
-	} while (run->is_incomplete && run->is_useful && run->job->rows == NULL &&
-			 !is_over(run));
+	} while (run->is_useful && run->job->rows == NULL && !is_over(run));
 	SPI_finish();
 }
 
@@ -161,14 +165,15 @@ run_round(Run *run)
 
 	MemoryContextReset(run->round);
 	MemoryContextSwitchTo(run->round);
-	run->is_incomplete |= smrt_share_look(&run->share);
+	smrt_share_look(&run->share);
 	begin_transaction();
 	read_rows(run, &round);
-	if (round.bound->n > 0)
-		leave_out_failed(run, &round);
 	end_transaction();
 	if (round.bound->n == 0)
 		return false;
+	begin_transaction();
+	leave_out_failed(run, &round);
+	end_transaction();
 	smrt_rowset_send(round.set);
 	begin_transaction();
 	judge(run, &round);
@@ -184,7 +189,6 @@ run_round(Run *run)
 static void
 begin_transaction(void)
 {
-	smrt_searchpath_pin_transaction();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
@@ -201,6 +205,7 @@ read_rows(Run *run, Round *round)
 {
 	const SmrtTableJob *job = run->job;
 	int64		n = job->rows_per_transaction;
+	int			pinned = smrt_searchpath_pin();
 	Portal		cursor;
 
 	if (job->max_rows > 0)
@@ -209,6 +214,7 @@ read_rows(Run *run, Round *round)
 	cursor = open_cursor(run, round->binding, (int) n);
 	round->bound = smrt_boundrows_fetch(cursor, (int) n);
 	SPI_cursor_close(cursor);
+	smrt_searchpath_restore(pinned);
 	if (round->bound->n > 0)
 		remember_last(run, round->bound);
 }
@@ -244,7 +250,7 @@ open_cursor(const Run *run, const SmrtBoundTable *binding, int n)
 	append_key(binding, &sql);
 	appendStringInfo(&sql, " LIMIT %d", n);
 	if (!binding->has_source)
-		appendStringInfoString(&sql, " FOR NO KEY UPDATE OF t SKIP LOCKED");
+		appendStringInfoString(&sql, " FOR SHARE OF t SKIP LOCKED");
 	return SPI_cursor_open_with_args(NULL, sql.data, n_values, types, values,
 									 NULL, false, 0);
 }
@@ -369,12 +375,16 @@ remember_last(Run *run, const SmrtBoundRows *bound)
 	MemoryContextSwitchTo(before);
 }
 
-/* What failed for good, or often enough, is not sent again with the same input. */
+/*
+ * What failed for good, or often enough, is not sent again with the same input, and
+ * by one job nothing is.
+ */
 static void
 leave_out_failed(Run *run, Round *round)
 {
 	const SmrtTableJob *job = run->job;
 	int			n = round->bound->n;
+	int			pinned;
 
 	round->set = smrt_rowset_create(round->binding->model, true, NULL);
 	smrt_boundrows_feed(round->binding, round->bound, round->set);
@@ -384,13 +394,16 @@ leave_out_failed(Run *run, Round *round)
 		round->rows[i].key = smrt_boundrows_key(round->binding, round->bound, i);
 		smrt_rowset_digest(round->set, i, round->rows[i].digest);
 	}
+	pinned = smrt_searchpath_pin();
 	smrt_failedrows_find(job->namespace, round->binding, round->rows, n);
+	smrt_searchpath_restore(pinned);
 	for (int i = 0; i < n; i++)
 	{
 		SmrtJobRow *row = &round->rows[i];
 
 		row->is_left_out = row->is_known && row->is_same &&
-			(row->is_permanent || row->attempts >= job->max_attempts);
+			(row->is_permanent || row->attempts >= job->max_attempts ||
+			 run->n_passes > 1);
 		if (row->is_left_out)
 			smrt_rowset_leave_out(round->set, i);
 		else
@@ -429,10 +442,12 @@ judge(Run *run, Round *round)
 	}
 }
 
+/* Triggers of the table have the search_path of the session. */
 static void
 write_rows(Run *run, Round *round)
 {
 	const SmrtTableJob *job = run->job;
+	int			pinned;
 	SmrtWriting writing = {.skip_locked = true,.isolate = true,
 	.insert = job->insert,.only_unscored = job->rows == NULL};
 
@@ -451,9 +466,12 @@ write_rows(Run *run, Round *round)
 		round->n_failed += row->failure != NULL;
 		round->has_news |= row->failure != NULL || row->is_settled;
 	}
-	if (round->has_news)
-		smrt_failedrows_record(job->namespace, round->binding, round->rows,
-							   round->bound->n);
+	if (!round->has_news)
+		return;
+	pinned = smrt_searchpath_pin();
+	smrt_failedrows_record(job->namespace, round->binding, round->rows,
+						   round->bound->n);
+	smrt_searchpath_restore(pinned);
 }
 
 /* What is committed. */
@@ -468,14 +486,11 @@ count(Run *run, const Round *round)
 	{
 		const SmrtJobRow *row = &round->rows[i];
 
-		counts->skipped += row->is_left_out;
+		counts->skipped += row->is_left_out && run->n_passes == 1;
 		if (row->failure != NULL)
 			smrt_tally_add(&run->tally, row->failure);
-		if (round->predictions[i].failure == NULL && !round->written[i])
-		{
-			counts->unwritten++;
-			run->is_incomplete = true;
-		}
+		counts->unwritten += round->predictions[i].failure == NULL &&
+			!round->written[i];
 	}
 	run->is_useful |= round->n_written > 0;
 }
