@@ -417,11 +417,13 @@ shown_id(SmrtSpan request_id)
 void
 smrt_prediction_settle(const SmrtModel *model, SmrtPrediction *prediction)
 {
+	SmrtOnError on_error = smrt_model_on_error(model);
+
 	if (prediction->failure == NULL)
 		return;
-	if (model->on_error == SMRT_ON_ERROR_ERROR)
+	if (on_error == SMRT_ON_ERROR_ERROR)
 		smrt_failure_report(ERROR, prediction->failure);
-	if (model->on_error == SMRT_ON_ERROR_WARNING)
+	if (on_error == SMRT_ON_ERROR_WARNING)
 		smrt_failure_report(WARNING, prediction->failure);
 	prediction->failure = NULL;
 	prediction->is_null = true;

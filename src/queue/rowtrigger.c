@@ -159,7 +159,9 @@ predict(RowTrigger *state, TupleTableSlot *row, SmrtPrediction *prediction)
 	for (int i = 0; i < binding->n_inputs; i++)
 		values[i] = ExecEvalExprSwitchContext(state->inputs[i], econtext,
 											  &nulls[i]);
-	set = smrt_rowset_create(model, model->on_error != SMRT_ON_ERROR_ERROR, NULL);
+	set = smrt_rowset_create(model,
+							 smrt_model_on_error(model) != SMRT_ON_ERROR_ERROR,
+							 NULL);
 	smrt_rowset_add(set, values, nulls);
 	smrt_rowset_send(set);
 	smrt_rowset_read(set, model, 0, prediction);

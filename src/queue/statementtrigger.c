@@ -119,8 +119,8 @@ static void
 predict(const SmrtBoundTable *binding, const SmrtBoundRows *rows)
 {
 	const SmrtModel *model = binding->model;
-	SmrtRowset *set = smrt_rowset_create(model, model->on_error != SMRT_ON_ERROR_ERROR,
-										 NULL);
+	bool		isolate = smrt_model_on_error(model) != SMRT_ON_ERROR_ERROR;
+	SmrtRowset *set = smrt_rowset_create(model, isolate, NULL);
 	SmrtPrediction *predictions = palloc(rows->n * sizeof(SmrtPrediction));
 	bool	   *written = palloc(rows->n * sizeof(bool));
 	SmrtWriting writing = {0};
