@@ -108,3 +108,43 @@ FROM unsure, LATERAL sagemaker_invoke('breast-cancer-label', line, 'text/csv') A
 
 SELECT * FROM told;
 \set ECHO none
+\echo '== Rows that score themselves'
+\echo
+-- The features as one column, which has the name of the model's argument.
+CREATE VIEW measured AS
+SELECT id, ARRAY[
+	mean_radius, mean_texture, mean_perimeter, mean_area, mean_smoothness,
+	mean_compactness, mean_concavity, mean_concave_points, mean_symmetry,
+	mean_fractal_dimension, radius_error, texture_error, perimeter_error,
+	area_error, smoothness_error, compactness_error, concavity_error,
+	concave_points_error, symmetry_error, fractal_dimension_error,
+	worst_radius, worst_texture, worst_perimeter, worst_area,
+	worst_smoothness, worst_compactness, worst_concavity,
+	worst_concave_points, worst_symmetry, worst_fractal_dimension] AS features
+FROM tumour;
+\set ECHO queries
+CREATE FUNCTION verdict(features float8[], OUT predicted_label int, OUT score float8)
+LANGUAGE sagemaker PARALLEL SAFE COST 10000
+AS 'breast-cancer-label';
+REVOKE EXECUTE ON FUNCTION verdict FROM PUBLIC;
+
+CREATE TABLE patient (id int PRIMARY KEY, features float8[], label int, score float8);
+
+CREATE TRIGGER score AFTER INSERT ON patient REFERENCING NEW TABLE AS n
+FOR EACH STATEMENT EXECUTE FUNCTION sagemaker_predict_rows('public.verdict', 'label', 'score');
+
+INSERT INTO patient (id, features) SELECT id, features FROM measured WHERE id <= 100;
+
+SELECT count(*) AS patients, count(score) AS scored FROM patient;
+\set ECHO none
+\echo '== A job for the night'
+\echo
+\echo 'Patients that came without the trigger are scored by a job.  A scheduler runs it, for'
+\echo 'instance pg_cron, told by SELECT cron.schedule(...) with the statement below:'
+\echo
+\set ECHO queries
+ALTER TABLE patient DISABLE TRIGGER score;
+INSERT INTO patient (id, features) SELECT id, features FROM measured WHERE id > 100;
+
+CALL sagemaker_predict_table('public.patient', 'public.verdict', 'label, score');
+\set ECHO none
