@@ -30,7 +30,6 @@ static void read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 						SmrtResult *result);
 static void fail(const SmrtModel *model, const SmrtOutcome *outcome,
 				 SmrtResult *result);
-static bool may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome);
 static void report(int level, const SmrtReportWords *words);
 static const char *shown(SmrtSpan member);
 
@@ -170,20 +169,16 @@ fail(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
 
 	smrt_predict_words(model, outcome, &words);
 	if (on_error == SMRT_ON_ERROR_ERROR ||
-		(on_error == SMRT_ON_ERROR_NULL && !may_be_silent(model, outcome)))
+		(on_error == SMRT_ON_ERROR_NULL &&
+		 !smrt_predict_may_be_silent(model, outcome)))
 		report(ERROR, &words);
 	else if (on_error == SMRT_ON_ERROR_WARNING)
 		report(WARNING, &words);
 	smrt_result_of_failure(model, outcome, &words, result);
 }
 
-/*
- * What fails all rows alike is never NULL without a word: that would be a table
- * full of nothing for a key that has expired.  An endpoint that is only busy, or
- * a connection that was lost, fails some rows and not others.
- */
-static bool
-may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome)
+bool
+smrt_predict_may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome)
 {
 	if (model->errors_are_data || outcome->fault == NULL)
 		return true;

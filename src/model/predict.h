@@ -23,6 +23,14 @@ extern void smrt_predict_words(const SmrtModel *model,
 							   const SmrtOutcome *outcome,
 							   SmrtReportWords *words);
 
+/*
+ * What fails all rows alike is never NULL without a word: that would be a table
+ * full of nothing for a key that has expired.  An endpoint that is only busy, or
+ * a connection that was lost, fails some rows and not others.
+ */
+extern bool smrt_predict_may_be_silent(const SmrtModel *model,
+									   const SmrtOutcome *outcome);
+
 /* One row, sent alone and waited for, by a model that gives no sets. */
 extern Datum smrt_predict_row(const SmrtModel *model, const Datum *values,
 							  const bool *nulls, bool *is_null);

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "model/pack.h"
 #include "model/predict.h"
+#include "model/result.h"
 #include "model/rowset.h"
 #include "model/row.h"
 #include "pg/alloc.h"
@@ -256,6 +257,8 @@ take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
 	if (outcome->fault != NULL || outcome->problem != NULL)
 	{
 		row->failure = failure_of_outcome(&set->model, outcome);
+		if (outcome->response != NULL)
+			row->outcome.response = copy_response(outcome->response);
 		if (row->failure->blame == SMRT_BLAME_ENDPOINT)
 			set->ended_by = row->failure;
 		return;
@@ -302,8 +305,7 @@ smrt_rowset_read(SmrtRowset *set, const SmrtModel *model, int i,
 	if (prediction->sent && row->failure == NULL)
 		run(&step);
 	prediction->failure = row->failure;
-	if (row->outcome.response != NULL)
-		prediction->variant = row->outcome.response->invoked_production_variant.data;
+	prediction->response = row->outcome.response;
 }
 
 static void
@@ -391,6 +393,7 @@ failure_of_outcome(const SmrtModel *model, const SmrtOutcome *outcome)
 	SmrtReportWords words;
 
 	smrt_predict_words(model, outcome, &words);
+	failure->is_loud = !smrt_predict_may_be_silent(model, outcome);
 	failure->sqlstate = words.sqlstate;
 	failure->message = words.message;
 	failure->detail = words.detail;
@@ -417,16 +420,29 @@ shown_id(SmrtSpan request_id)
 void
 smrt_prediction_settle(const SmrtModel *model, SmrtPrediction *prediction)
 {
+	const SmrtFailure *failure = prediction->failure;
 	SmrtOnError on_error = smrt_model_on_error(model);
+	SmrtOutcome outcome = {.response = prediction->response};
+	SmrtFault	fault = {0};
+	SmrtReportWords words;
+	SmrtResult	result;
 
-	if (prediction->failure == NULL)
+	if (failure == NULL)
 		return;
-	if (on_error == SMRT_ON_ERROR_ERROR)
-		smrt_failure_report(ERROR, prediction->failure);
+	if (on_error == SMRT_ON_ERROR_ERROR ||
+		(on_error == SMRT_ON_ERROR_NULL && failure->is_loud))
+		smrt_failure_report(ERROR, failure);
 	if (on_error == SMRT_ON_ERROR_WARNING)
-		smrt_failure_report(WARNING, prediction->failure);
+		smrt_failure_report(WARNING, failure);
+	words = (SmrtReportWords) {failure->sqlstate, failure->message,
+		failure->detail, failure->hint
+	};
+	fault.request_id = smrt_span(failure->request_id);
+	outcome.fault = &fault;
+	smrt_result_of_failure(model, &outcome, &words, &result);
+	prediction->value = result.datum;
+	prediction->is_null = result.is_null;
 	prediction->failure = NULL;
-	prediction->is_null = true;
 }
 
 void

@@ -29,6 +29,7 @@ typedef struct SmrtFailure
 	const char *detail;			/* or NULL */
 	const char *hint;			/* or NULL */
 	const char *request_id;		/* or NULL */
+	bool		is_loud;		/* never NULL without a word */
 } SmrtFailure;
 
 /* What became of a row. */
@@ -38,7 +39,7 @@ typedef struct SmrtPrediction
 	bool		sent;			/* else NULL without a call, as the model says */
 	Datum		value;
 	bool		is_null;
-	const char *variant;		/* that answered, or NULL */
+	const SmrtResponse *response;	/* without its body; NULL: there was none */
 } SmrtPrediction;
 
 /*
@@ -93,8 +94,8 @@ extern SmrtFailure *smrt_failure_of_error(SmrtBlame blame,
 										  const ErrorData *error);
 
 /*
- * A failure is raised, or the prediction becomes NULL, with a warning or without,
- * as the model's on_error says.
+ * A failure is raised, or the prediction becomes NULL, or the error as data, with a
+ * warning or without, as the model's on_error says.  In the current memory context.
  */
 extern void smrt_prediction_settle(const SmrtModel *model,
 								   SmrtPrediction *prediction);

@@ -22,20 +22,21 @@
 #include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
-/* What a statement writes of the rows in hand. */
-#define IN_RANGE "s.n OPERATOR(pg_catalog.>=) $1 AND s.n OPERATOR(pg_catalog.<=) $2"
-
 #define FETCHED_AT_ONCE 100
 #define MANY_BYTES (64 * 1024 * 1024)
 
-/* One write, of a range of rows. */
+/* One write, of ranges of rows. */
 typedef struct Write
 {
 	const SmrtBoundTable *binding;
+	const SmrtBoundRows *rows;
 	const SmrtWriting *writing;
 	SmrtPrediction *predictions;
 	bool	   *written;
-	SPIPlanPtr	plan;			/* $1 to $2: the rows' numbers */
+	bool	   *wanted;			/* rows that are to be written */
+	TupleDesc	desc;			/* of rows as statements see them */
+	const char *sql;
+	const char *lock_sql;		/* NULL: rows are waited for */
 	MemoryContext context;		/* for failures */
 	int64		n_written;
 } Write;
@@ -46,18 +47,19 @@ static void add_key(const SmrtBoundTable *binding, int i, TupleDesc desc,
 					AttrNumber number);
 static TupleDesc desc_in_hand(const SmrtBoundTable *binding,
 							  const SmrtBoundRows *rows);
-static Tuplestorestate *store_in_hand(const SmrtBoundTable *binding,
-									  const SmrtBoundRows *rows,
-									  const SmrtPrediction *predictions,
-									  TupleDesc desc);
-static SPIPlanPtr plan_by_key(const char *sql);
-static const char *write_sql(const SmrtBoundTable *binding,
-							 const SmrtWriting *writing);
-static const char *update_sql(const SmrtBoundTable *binding,
-							  const SmrtWriting *writing);
+static const char *same_sql(const SmrtBoundTable *binding,
+							const SmrtWriting *writing);
+static const char *lock_sql(const SmrtBoundTable *binding, const char *same);
+static const char *update_sql(const SmrtBoundTable *binding, const char *same);
 static const char *insert_sql(const SmrtBoundTable *binding);
 static void write_range(Write *write, int from, int to);
 static void write_rows(Write *write, int from, int to);
+static void keep_free_rows(Write *write, int from, int to);
+static int64 run_over_rows(Write *write, const char *sql, int from, int to,
+						   bool *came);
+static Tuplestorestate *store_in_hand(const Write *write, int from, int to,
+									  int *n);
+static SPIPlanPtr plan_by_key(const char *sql);
 
 SmrtBoundRows *
 smrt_boundrows_fetch(Portal cursor, int max)
@@ -188,20 +190,21 @@ smrt_boundrows_write(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
 					 SmrtPrediction *predictions, bool *written,
 					 const SmrtWriting *writing)
 {
-	TupleDesc	desc = desc_in_hand(binding, rows);
-	Tuplestorestate *store = store_in_hand(binding, rows, predictions, desc);
-	Write		write = {binding, writing, predictions, written,
+	const char *same = same_sql(binding, writing);
+	Write		write = {binding, rows, writing, predictions, written,
+		.wanted = palloc(Max(rows->n, 1) * sizeof(bool)),
+		.desc = desc_in_hand(binding, rows),
+		.sql = writing->insert ? insert_sql(binding) : update_sql(binding, same),
+		.lock_sql = writing->skip_locked && !writing->insert ?
+		lock_sql(binding, same) : NULL,
 		.context = CurrentMemoryContext,
 	};
 
 	memset(written, 0, rows->n * sizeof(bool));
-	SPI_connect();
-	smrt_inhand_show(desc, store, rows->n);
-	write.plan = plan_by_key(write_sql(binding, writing));
+	for (int i = 0; i < rows->n; i++)
+		write.wanted[i] = predictions[i].failure == NULL;
 	if (rows->n > 0)
 		write_range(&write, 0, rows->n - 1);
-	SPI_finish();
-	tuplestore_end(store);
 	return write.n_written;
 }
 
@@ -250,92 +253,46 @@ add_key(const SmrtBoundTable *binding, int i, TupleDesc desc, AttrNumber number)
 	TupleDescInitEntryCollation(desc, number, key->collation);
 }
 
-static Tuplestorestate *
-store_in_hand(const SmrtBoundTable *binding, const SmrtBoundRows *rows,
-			  const SmrtPrediction *predictions, TupleDesc desc)
-{
-	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	/* A row that was read by key has its number, too. */
-	Datum	   *values = palloc((desc->natts + 1) * sizeof(Datum));
-	bool	   *nulls = palloc((desc->natts + 1) * sizeof(bool));
-	Datum	   *results = values + 1 + width_of_selected(binding);
-	bool	   *result_nulls = nulls + 1 + width_of_selected(binding);
-
-	for (int i = 0; i < rows->n; i++)
-	{
-		if (predictions[i].failure != NULL)
-			continue;
-		values[0] = Int32GetDatum(i);
-		nulls[0] = false;
-		heap_deform_tuple(rows->tuples[i], rows->desc, values + 1, nulls + 1);
-		smrt_resultrow_fill(binding, &predictions[i], results, result_nulls);
-		tuplestore_putvalues(store, desc, values, nulls);
-	}
-	return store;
-}
-
-/*
- * Planned once, and without sequential scans: we have a key for each row, and a
- * large table would be read again for every handful.  Triggers of the table are
- * planned as they would be.
- */
-static SPIPlanPtr
-plan_by_key(const char *sql)
-{
-	Oid			types[] = {INT4OID, INT4OID};
-	SPIPlanPtr	plan = SPI_prepare_cursor(sql, lengthof(types), types,
-										  CURSOR_OPT_GENERIC_PLAN);
-	int			level = NewGUCNestLevel();
-	CachedPlan *planned;
-
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", sql,
-			 SPI_result_code_string(SPI_result));
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	planned = SPI_plan_get_cached_plan(plan);
-	AtEOXact_GUC(true, level);
-	if (planned != NULL)
-		smrt_plan_release(planned);
-	return plan;
-}
-
+/* What must still hold of a row t: it is the one that was read as s. */
 static const char *
-write_sql(const SmrtBoundTable *binding, const SmrtWriting *writing)
+same_sql(const SmrtBoundTable *binding, const SmrtWriting *writing)
 {
-	return writing->insert ? insert_sql(binding) : update_sql(binding, writing);
-}
-
-/* Rows that are locked here first cannot make the UPDATE wait. */
-static const char *
-update_sql(const SmrtBoundTable *binding, const SmrtWriting *writing)
-{
-	StringInfoData same;
 	StringInfoData sql;
 
-	initStringInfo(&same);
-	smrt_boundtable_same_key(binding, &same);
+	initStringInfo(&sql);
+	smrt_boundtable_same_key(binding, &sql);
 	if (!binding->has_source)
 	{
-		appendStringInfoString(&same, " AND ");
-		smrt_boundtable_same_inputs(binding, &same);
-		appendStringInfoString(&same, " AND ");
-		smrt_boundtable_same_targets(binding, &same);
+		appendStringInfoString(&sql, " AND ");
+		smrt_boundtable_same_inputs(binding, &sql);
+		appendStringInfoString(&sql, " AND ");
+		smrt_boundtable_same_targets(binding, &sql);
 	}
 	else if (writing->only_unscored)
-		smrt_boundtable_unscored(binding, "t", &same);
+		smrt_boundtable_unscored(binding, "t", &sql);
+	return sql.data;
+}
+
+/* Which rows can be had without waiting. */
+static const char *
+lock_sql(const SmrtBoundTable *binding, const char *same)
+{
+	return psprintf("SELECT s.n FROM " SMRT_IN_HAND " s JOIN %s t ON %s FOR NO KEY UPDATE OF t SKIP LOCKED",
+					binding->scanned, same);
+}
+
+static const char *
+update_sql(const SmrtBoundTable *binding, const char *same)
+{
+	StringInfoData sql;
+
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "UPDATE %s AS t SET ", binding->scanned);
 	for (int i = 0; i < binding->n_written; i++)
 		appendStringInfo(&sql, "%s%s = s.r%d", i > 0 ? ", " : "",
 						 quote_identifier(binding->written[i].name),
 						 binding->written[i].source + 1);
-	appendStringInfo(&sql, " FROM " SMRT_IN_HAND " s WHERE " IN_RANGE " AND %s",
-					 same.data);
-	if (writing->skip_locked)
-		appendStringInfo(&sql, " AND s.n OPERATOR(pg_catalog.=) ANY (SELECT s.n FROM " SMRT_IN_HAND " s JOIN %s t ON %s WHERE " IN_RANGE " FOR NO KEY UPDATE OF t SKIP LOCKED)",
-						 binding->scanned, same.data);
-	appendStringInfoString(&sql, " RETURNING s.n");
+	appendStringInfo(&sql, " FROM " SMRT_IN_HAND " s WHERE %s RETURNING s.n", same);
 	return sql.data;
 }
 
@@ -358,7 +315,7 @@ insert_sql(const SmrtBoundTable *binding)
 	for (int i = 0; i < binding->n_written; i++)
 		appendStringInfo(&sql, "%ss.r%d", i > 0 ? ", " : "",
 						 binding->written[i].source + 1);
-	appendStringInfo(&sql, " FROM " SMRT_IN_HAND " s WHERE " IN_RANGE " AND NOT EXISTS (SELECT FROM %s t WHERE ",
+	appendStringInfo(&sql, " FROM " SMRT_IN_HAND " s WHERE NOT EXISTS (SELECT FROM %s t WHERE ",
 					 binding->scanned);
 	smrt_boundtable_same_key(binding, &sql);
 	appendStringInfoString(&sql, ") ON CONFLICT DO NOTHING");
@@ -417,25 +374,101 @@ write_range(Write *write, int from, int to)
 static void
 write_rows(Write *write, int from, int to)
 {
-	bool		insert = write->writing->insert;
-	Datum		values[] = {Int32GetDatum(from), Int32GetDatum(to)};
-	int			wanted = insert ? SPI_OK_INSERT : SPI_OK_UPDATE_RETURNING;
+	bool	   *came = palloc0(write->rows->n * sizeof(bool));
 
-	if (SPI_execute_plan(write->plan, values, NULL, false, 0) != wanted)
-		elog(ERROR, "could not write predictions");
-	write->n_written += SPI_processed;
-	if (insert)
-	{
-		memset(write->written + from, true, to - from + 1);
-		return;
-	}
-	for (uint64 i = 0; i < SPI_processed; i++)
+	if (write->lock_sql != NULL)
+		keep_free_rows(write, from, to);
+	write->n_written += run_over_rows(write, write->sql, from, to, came);
+	for (int i = from; i <= to; i++)
+		write->written[i] = write->writing->insert ? write->wanted[i] : came[i];
+	pfree(came);
+}
+
+/* What others hold is not wanted any more. */
+static void
+keep_free_rows(Write *write, int from, int to)
+{
+	bool	   *came = palloc0(write->rows->n * sizeof(bool));
+
+	(void) run_over_rows(write, write->lock_sql, from, to, came);
+	for (int i = from; i <= to; i++)
+		write->wanted[i] = came[i];
+	pfree(came);
+}
+
+/* Runs a statement over the wanted rows; those whose numbers it returns came. */
+static int64
+run_over_rows(Write *write, const char *sql, int from, int to, bool *came)
+{
+	int			n;
+	Tuplestorestate *store = store_in_hand(write, from, to, &n);
+	int64		n_processed;
+
+	SPI_connect();
+	smrt_inhand_show(write->desc, store, n);
+	if (SPI_execute_plan(plan_by_key(sql), NULL, NULL, false, 0) < 0)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	n_processed = (int64) SPI_processed;
+	for (int64 i = 0; SPI_tuptable != NULL && i < n_processed; i++)
 	{
 		bool		is_null;
-		Datum		n = SPI_getbinval(SPI_tuptable->vals[i],
-									  SPI_tuptable->tupdesc, 1, &is_null);
 
-		write->written[DatumGetInt32(n)] = true;
+		came[DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+										 SPI_tuptable->tupdesc, 1, &is_null))] = true;
 	}
-	SPI_freetuptable(SPI_tuptable);
+	SPI_finish();
+	tuplestore_end(store);
+	return n_processed;
+}
+
+static Tuplestorestate *
+store_in_hand(const Write *write, int from, int to, int *n)
+{
+	const SmrtBoundTable *binding = write->binding;
+	const SmrtBoundRows *rows = write->rows;
+	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
+
+	/* A row that was read by key has its number, too. */
+	Datum	   *values = palloc((write->desc->natts + 1) * sizeof(Datum));
+	bool	   *nulls = palloc((write->desc->natts + 1) * sizeof(bool));
+	int			n_before = 1 + width_of_selected(binding);
+
+	*n = 0;
+	for (int i = from; i <= to; i++)
+	{
+		if (!write->wanted[i])
+			continue;
+		values[0] = Int32GetDatum(i);
+		nulls[0] = false;
+		heap_deform_tuple(rows->tuples[i], rows->desc, values + 1, nulls + 1);
+		smrt_resultrow_fill(binding, &write->predictions[i], values + n_before,
+							nulls + n_before);
+		tuplestore_putvalues(store, write->desc, values, nulls);
+		(*n)++;
+	}
+	return store;
+}
+
+/*
+ * Without sequential scans: we have a key for each row, and a large table would be
+ * read again for every handful.  Triggers of the table are planned as they would
+ * be.
+ */
+static SPIPlanPtr
+plan_by_key(const char *sql)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, 0, NULL);
+	int			level = NewGUCNestLevel();
+	CachedPlan *planned;
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", sql,
+			 SPI_result_code_string(SPI_result));
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	planned = SPI_plan_get_cached_plan(plan);
+	AtEOXact_GUC(true, level);
+	if (planned != NULL)
+		smrt_plan_release(planned);
+	return plan;
 }

@@ -139,10 +139,12 @@ count_rows(Declaration *declaration)
 						   flags | SECURITY_RESTRICTED_OPERATION);
 	if (SPI_execute(psprintf("SELECT count(*) FILTER (WHERE %s IS NOT NULL AND NOT (%s)),"
 							 " count(*) FILTER (WHERE %s IS NULL),"
-							 " count(*) FILTER (WHERE %s IS NOT NULL AND %s) FROM %s",
+							 " count(*) FILTER (WHERE %s IS NOT NULL AND %s) FROM %s%s",
 							 declaration->first_target, is_stale,
 							 declaration->first_target, declaration->first_target,
-							 is_stale, coverage->relation),
+							 is_stale,
+							 get_rel_relkind(declaration->relation) == RELKIND_RELATION ?
+							 "ONLY " : "", coverage->relation),
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not count rows");
 	SetUserIdAndSecContext(role, flags);

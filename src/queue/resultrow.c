@@ -49,8 +49,9 @@ smrt_resultrow_fill(const SmrtBoundTable *binding,
 		split(binding, prediction->value, values, nulls);
 	stamps[SMRT_STAMP_MADE_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
 	no_stamps[SMRT_STAMP_MADE_AT] = false;
-	put_text(prediction->variant, &stamps[SMRT_STAMP_VARIANT],
-			 &no_stamps[SMRT_STAMP_VARIANT]);
+	put_text(prediction->response != NULL ?
+			 prediction->response->invoked_production_variant.data : NULL,
+			 &stamps[SMRT_STAMP_VARIANT], &no_stamps[SMRT_STAMP_VARIANT]);
 	put_text(binding->model->version, &stamps[SMRT_STAMP_VERSION],
 			 &no_stamps[SMRT_STAMP_VERSION]);
 }

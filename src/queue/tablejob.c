@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "pg/compat.h"
 #include "pg/searchpath.h"
 #include "queue/boundrows.h"
 #include "queue/failedrows.h"
@@ -73,6 +74,8 @@ static void begin_transaction(void);
 static void end_transaction(void);
 static void read_rows(Run *run, Round *round);
 static Portal open_cursor(const Run *run, const SmrtBoundTable *binding, int n);
+static Portal open_by_index(const char *sql, int n_values, Oid *types,
+							Datum *values);
 static void append_source(const Run *run, const SmrtBoundTable *binding,
 						  StringInfo sql);
 static void append_wanted(const Run *run, const SmrtBoundTable *binding,
@@ -249,10 +252,32 @@ open_cursor(const Run *run, const SmrtBoundTable *binding, int n)
 	appendStringInfoString(&sql, " ORDER BY ");
 	append_key(binding, &sql);
 	appendStringInfo(&sql, " LIMIT %d", n);
-	if (!binding->has_source)
-		appendStringInfoString(&sql, " FOR SHARE OF t SKIP LOCKED");
-	return SPI_cursor_open_with_args(NULL, sql.data, n_values, types, values,
-									 NULL, false, 0);
+	if (binding->has_source)
+		return SPI_cursor_open_with_args(NULL, sql.data, n_values, types,
+										 values, NULL, false, 0);
+	appendStringInfoString(&sql, " FOR SHARE OF t SKIP LOCKED");
+	return open_by_index(sql.data, n_values, types, values);
+}
+
+/*
+ * In the order of an index: to sort what is left for every round would read all of
+ * it each time, and how many rows lack a prediction is what nobody has counted.
+ */
+static Portal
+open_by_index(const char *sql, int n_values, Oid *types, Datum *values)
+{
+	static const char *const others[] = {"enable_seqscan", "enable_bitmapscan",
+	"enable_sort"};
+	int			level = NewGUCNestLevel();
+	Portal		cursor;
+
+	for (int i = 0; i < lengthof(others); i++)
+		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	cursor = SPI_cursor_open_with_args(NULL, sql, n_values, types, values, NULL,
+									   false, 0);
+	AtEOXact_GUC(true, level);
+	return cursor;
 }
 
 /* The line ends, should the query or the condition end with a comment. */

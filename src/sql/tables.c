@@ -3,6 +3,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "pg/searchpath.h"

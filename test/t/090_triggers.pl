@@ -25,6 +25,10 @@ CREATE FUNCTION number_or_null(s text) RETURNS int LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "on_error": "null"}';
 CREATE FUNCTION picky(s text) RETURNS text LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "picky", "on_error": "warning"}';
+CREATE FUNCTION denied(x int) RETURNS int LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "access-denied", "on_error": "null"}';
+CREATE FUNCTION explained(s text, OUT score text, OUT why text) LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 AS '{"endpoint": "picky", "columns": {"why": "$error.sqlstate"}}';
 CREATE FUNCTION whole(s text, x int) RETURNS jsonb LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "format": "jsonlines"}';
 SQL
@@ -121,6 +125,12 @@ for my $kind ('row', 'statement')
 	my ($status, $out, $err) = $node->psql('postgres', "INSERT INTO t VALUES (1, 'a'), (2, 'poison'), (3, 'b')");
 	like($err, qr/WARNING:.*the model failed/, "$kind: on_error warning warns");
 	is(sql('SELECT score FROM t ORDER BY id'), "a\n\nb", "$kind: and the others have their predictions");
+
+	table_with($kind, 'x int, score int', 'public.denied', 'score');
+	fails_with($node, 'INSERT INTO t VALUES (1, 1)', '28000', qr/access denied/, "$kind: what fails all rows is an error whatever on_error says");
+	table_with($kind, 's text, score text, why text', 'public.explained', 'score', 'why');
+	sql("INSERT INTO t VALUES (1, 'a'), (2, 'poison'), (3, 'b')");
+	is(sql('SELECT score, why FROM t ORDER BY id'), "a|\n|38000\nb|", "$kind: errors are data where the model says so");
 
 	# Names that need quotes, and keys of several columns.
 	sql(q{DROP SCHEMA IF EXISTS "a ""b" CASCADE; CREATE SCHEMA "a ""b";

@@ -190,6 +190,8 @@ for (
 	cmp_ok($emulator->request_count($name // $fault), '<=', 4, "$fault: after a few requests no more are sent");
 }
 fails_with($node, "SET sagemaker_rt.access_key_id = ''; SET ROLE pg_monitor; CALL sagemaker_predict_table('t', 'same', 'score')", '42501', qr/permission denied for procedure/, 'who was not granted the job may not run it');
+fails_with($node, "SET sagemaker_rt.endpoint_url = 'http://127.0.0.1:1'; CALL sagemaker_predict_table('t', 'same', 'score')", '58030', qr/could not connect/, 'nobody listens: one error');
+is(sql('SELECT count(score), (SELECT count(*) FROM sagemaker_failed_rows) FROM t'), '0|0', 'and no row is marked');
 # It fails in the midst.
 $emulator->reset;
 $emulator->script('echo', [ ({}) x 3 ], { use => 'access-denied' });
