@@ -347,12 +347,14 @@ run(Step *step)
 		ErrorData  *error;
 
 		MemoryContextSwitchTo(set->context);
-		if (!smrt_report_is_of_row(geterrcode()))
-			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();
+		/* Whatever it is: the server takes what is left open for a savepoint. */
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(set->context);
+		CurrentResourceOwner = owner;
+		if (!smrt_report_is_of_row(error->sqlerrcode))
+			ReThrowError(error);
 		step->row->failure = smrt_failure_of_error(blame_of_error(step), error);
 		if (step->row->outcome.response != NULL)
 			step->row->failure->request_id =

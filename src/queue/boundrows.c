@@ -351,12 +351,14 @@ write_range(Write *write, int from, int to)
 		ErrorData  *error;
 
 		MemoryContextSwitchTo(write->context);
-		if (!smrt_report_is_of_row(geterrcode()))
-			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();
+		/* Whatever it is: the server takes what is left open for a savepoint. */
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(write->context);
+		CurrentResourceOwner = owner;
+		if (!smrt_report_is_of_row(error->sqlerrcode))
+			ReThrowError(error);
 		if (from == to)
 			write->predictions[from].failure =
 				smrt_failure_of_error(SMRT_BLAME_ROW, error);

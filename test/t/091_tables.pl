@@ -243,7 +243,9 @@ while ($interrupted < 50 && $tried++ < 200)
 	$job->start("CALL sagemaker_predict_table('t', 'slowish', 'score', rows_per_transaction => 5)");
 	select(undef, undef, undef, rand(0.06));
 	sql('SELECT pg_cancel_backend(' . $job->pid . ')');
-	$interrupted++ if ($job->finish->{sqlstate} // '') eq '57014';
+	my $ended = $job->finish;
+	like($ended->{errors}, qr/57014/, 'interrupted, and nothing else') if $ended->{errors} =~ /ERROR/;
+	$interrupted++ if ($ended->{sqlstate} // '') eq '57014';
 }
 is($interrupted, 50, 'interrupted 50 times');
 job("'t', 'same', 'score'");
