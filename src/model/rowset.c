@@ -36,7 +36,6 @@ struct SmrtRowset
 	SmrtEngine *engine;
 	bool		isolate;
 	SmrtBuf		cells;			/* all rows, one after the other */
-	size_t		full;			/* bytes in cells that are enough */
 	size_t		frame;			/* bytes of a request around a row */
 	int			n_rows;
 	int			size;			/* of rows */
@@ -96,9 +95,6 @@ smrt_rowset_create(const SmrtModel *model, bool isolate,
 	if (isolate)
 		set->model.on_error = SMRT_ON_ERROR_NULL;
 	set->engine = create_engine(&set->model, counts);
-	/* As much as is in flight at once, but one block of memory. */
-	set->full = Min((size_t) model->concurrency * model->max_bytes,
-					MaxAllocSize / 4);
 	set->frame = frame_of(model);
 	smrt_buf_init(&set->cells, &smrt_alloc_palloc, MaxAllocSize / 2);
 	set->size = 64;
@@ -132,24 +128,6 @@ frame_of(const SmrtModel *model)
 	smrt_pack_init(&pack, model);
 	(void) smrt_pack_begin_row(&pack);
 	return smrt_pack_closed_len(&pack);
-}
-
-void
-smrt_rowset_delete(SmrtRowset *set)
-{
-	MemoryContextDelete(set->context);
-}
-
-int
-smrt_rowset_size(const SmrtRowset *set)
-{
-	return set->n_rows;
-}
-
-bool
-smrt_rowset_is_full(const SmrtRowset *set)
-{
-	return set->cells.len >= set->full;
 }
 
 void

@@ -50,7 +50,6 @@ typedef struct SmrtPrediction
  */
 extern SmrtRowset *smrt_rowset_create(const SmrtModel *model, bool isolate,
 									  SmrtEngineCounts *counts);
-extern void smrt_rowset_delete(SmrtRowset *set);
 
 /*
  * Adds a row.  Nothing of its datums is kept.  With isolate what is wrong with a
@@ -58,10 +57,6 @@ extern void smrt_rowset_delete(SmrtRowset *set);
  */
 extern void smrt_rowset_add(SmrtRowset *set, const Datum *values,
 							const bool *nulls);
-
-/* How many rows it has, and whether they are as many bytes as it should hold. */
-extern int	smrt_rowset_size(const SmrtRowset *set);
-extern bool smrt_rowset_is_full(const SmrtRowset *set);
 
 /*
  * SHA-256 of what is sent for row i: equal digests, equal inputs.  Depends on no
