@@ -93,6 +93,7 @@ void
 smrt_tablejob_run(const SmrtTableJob *job, SmrtJobCounts *counts)
 {
 	Run			run = {.job = job,.counts = counts};
+	MemoryContext before;
 
 	/* What is below the portal stays when transactions end. */
 	run.context = AllocSetContextCreate(PortalContext, "sagemaker_rt job",
@@ -100,7 +101,7 @@ smrt_tablejob_run(const SmrtTableJob *job, SmrtJobCounts *counts)
 	run.round = AllocSetContextCreate(run.context, "sagemaker_rt round",
 									  ALLOCSET_DEFAULT_SIZES);
 	run.began_at = run.noticed_at = GetCurrentTimestamp();
-	MemoryContextSwitchTo(run.context);
+	before = MemoryContextSwitchTo(run.context);
 	smrt_tally_init(&run.tally);
 	smrt_share_join(&run.share, job->spec.relation,
 					get_attnum(job->spec.relation, linitial(job->spec.targets)));
@@ -115,6 +116,7 @@ smrt_tablejob_run(const SmrtTableJob *job, SmrtJobCounts *counts)
 	}
 	PG_END_TRY();
 	tell_progress(&run, true);
+	MemoryContextSwitchTo(before);
 	MemoryContextDelete(run.context);
 }
 
