@@ -75,6 +75,8 @@ smrt_boundrows_fetch(Portal cursor, int max)
 		take(rows);
 	} while (SPI_processed == wanted && rows->n < max &&
 			 rows->bytes < MANY_BYTES);
+	/* SPI has left us in memory of its own. */
+	MemoryContextSwitchTo(rows->context);
 	return rows;
 }
 

@@ -208,6 +208,8 @@ read_rows(Run *run, Round *round)
 		.last_desc = run->last_desc,
 		.max_rows = (int) n,
 	});
+	/* SPI has left us in memory of its own. */
+	MemoryContextSwitchTo(run->round);
 	round->bound = smrt_boundrows_fetch(cursor, (int) n);
 	SPI_cursor_close(cursor);
 	smrt_searchpath_restore(pinned);

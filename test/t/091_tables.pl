@@ -251,6 +251,16 @@ is($interrupted, 50, 'interrupted 50 times');
 job("'t', 'same', 'score'");
 is(sql('SELECT count(*) FROM t WHERE score = x'), 1500, 'every row is scored');
 is(sql('SELECT count(*), count(DISTINCT id) FROM history'), '1500|1500', 'none twice');
+# Memory.
+sql('DROP TRIGGER note ON t; TRUNCATE t; INSERT INTO t SELECT i, i FROM generate_series(1, 20000) i');
+$job->start("CALL sagemaker_predict_table('t', 'same', 'score', rows_per_transaction => 100)");
+my @kb = map {
+	my $rows = $_;
+	ok(wait_until(sub { sql('SELECT count(score) FROM t') >= $rows }), "a job has scored $rows rows");
+	anonymous_kb($job->pid);
+} 4000, 18000;
+cmp_ok($kb[1], '<=', $kb[0] + 4000, "a long job takes no more memory: $kb[0] kB, $kb[1] kB");
+$job->finish;
 $_->quit for $job, $other, $holder;
 
 #
