@@ -36,6 +36,7 @@ typedef struct Batch
 	bool		fits;			/* the answer is split */
 	SmrtAnswer	answer;
 	SmrtError	error;			/* why it does not fit */
+	int64		first_row;		/* its number among all of the engine */
 	int			next_row;
 } Batch;
 
@@ -46,6 +47,8 @@ struct SmrtEngine
 	SmrtCallSet *set;
 	SmrtRequest request;		/* the same for all but the body */
 	int			min_rows;		/* more than the model's after a stumble */
+	const char *const *inference_ids;	/* by row, or NULL */
+	int64		n_rows;			/* that are complete */
 	int			max_rows;		/* less than the model's after a halving */
 	SmrtEngineCounts *counts;
 	int			n_in_flight;
@@ -122,6 +125,13 @@ smrt_engine_change_role(SmrtEngine *engine)
 	MemoryContextSwitchTo(before);
 }
 
+void
+smrt_engine_name_requests(SmrtEngine *engine, const char *const *inference_ids)
+{
+	if (smrt_span_absent(engine->request.members[SMRT_MEMBER_INFERENCE_ID]))
+		engine->inference_ids = inference_ids;
+}
+
 SmrtBuf *
 smrt_engine_begin_row(SmrtEngine *engine)
 {
@@ -140,6 +150,7 @@ smrt_engine_end_row(SmrtEngine *engine, bool skip)
 	engine->counts->skipped += packed == SMRT_PACKED_SKIPPED;
 	engine->counts->merged += packed == SMRT_PACKED_WITH_EQUAL;
 	engine->counts->rows += packed == SMRT_PACKED || packed == SMRT_PACKED_NOT;
+	engine->n_rows++;
 	if (smrt_pack_is_full(&engine->open->pack, engine->max_rows))
 		close_batch(engine);
 }
@@ -235,6 +246,7 @@ static void
 open_batch(SmrtEngine *engine)
 {
 	engine->open = new_batch(engine);
+	engine->open->first_row = engine->n_rows;
 	dlist_push_tail(&engine->batches, &engine->open->node);
 }
 
@@ -278,6 +290,9 @@ send_batch(SmrtEngine *engine, Batch *batch)
 	while (engine->n_in_flight >= engine->model->concurrency)
 		wait_for_one(engine);
 	request.body = smrt_buf_span(&batch->pack.body);
+	if (engine->inference_ids != NULL)
+		request.members[SMRT_MEMBER_INFERENCE_ID] =
+			smrt_span(engine->inference_ids[batch->first_row]);
 	batch->call = smrt_callset_submit(engine->set, &request);
 	engine->n_in_flight++;
 	smrt_callset_start(engine->set);
@@ -431,6 +446,7 @@ copy_rows(SmrtEngine *engine, const Batch *batch, int from, int to)
 {
 	Batch	   *copy = new_batch(engine);
 
+	copy->first_row = batch->first_row + from;
 	for (int i = from; i < to; i++)
 		smrt_pack_copy_row(&batch->pack, i, &copy->pack);
 	return copy;

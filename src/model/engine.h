@@ -73,6 +73,13 @@ extern void smrt_engine_delete(SmrtEngine *engine);
  */
 extern void smrt_engine_change_role(SmrtEngine *engine);
 
+/*
+ * Each request has the inference id of its first row, unless the model has one;
+ * ids go by the rows' order and stay until the last row was handed out.
+ */
+extern void smrt_engine_name_requests(SmrtEngine *engine,
+									  const char *const *inference_ids);
+
 /* Where to append the next row's bytes. */
 extern SmrtBuf *smrt_engine_begin_row(SmrtEngine *engine);
 

@@ -194,6 +194,12 @@ smrt_rowset_leave_out(SmrtRowset *set, int i)
 }
 
 void
+smrt_rowset_name_requests(SmrtRowset *set, const char *const *inference_ids)
+{
+	smrt_engine_name_requests(set->engine, inference_ids);
+}
+
+void
 smrt_rowset_send(SmrtRowset *set)
 {
 	MemoryContext before = MemoryContextSwitchTo(set->context);

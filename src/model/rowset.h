@@ -68,6 +68,10 @@ extern void smrt_rowset_digest(const SmrtRowset *set, int i,
 /* Row i will not be sent, and has no prediction. */
 extern void smrt_rowset_leave_out(SmrtRowset *set, int i);
 
+/* As smrt_engine_name_requests(), of all rows of the set in their order. */
+extern void smrt_rowset_name_requests(SmrtRowset *set,
+									  const char *const *inference_ids);
+
 /*
  * Sends all rows and waits for what becomes of them.  When the endpoint fails as a
  * whole no more are sent; they have its failure.  Needs no transaction.
