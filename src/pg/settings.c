@@ -13,11 +13,14 @@
 #include "pg/settings.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/varlena.h"
 
 #define PREFIX "sagemaker_rt."
 
+#define DAY (24 * 60 * 60)
+
 /* A day: what is longer is a mistake. */
-#define MAX_MS (24 * 60 * 60 * 1000)
+#define MAX_MS (DAY * 1000)
 
 /* A bytea, its composite and their headers must stay below 1 GB. */
 #define MAX_RESPONSE_BYTES (1000 * 1024 * 1024)
@@ -56,6 +59,44 @@ static const LimitRow limit_rows[] = {
 	"Largest body of an answer that is accepted."},
 };
 
+typedef struct QueueRow
+{
+	const char *name;
+	int		   *variable;
+	int			initial;
+	int			min;
+	int			max;
+	int			unit;
+	GucContext	context;
+	const char *description;
+} QueueRow;
+
+/* Workers act for everybody, so what they obey is the administrator's. */
+static const QueueRow queue_rows[] = {
+	{"queue_max_rows", &smrt_settings.queue.max_rows,
+		1000000, 0, INT_MAX, 0, PGC_SUSET,
+	"Most rows of a database's queue that are not answered yet."},
+	{"queue_batch_rows", &smrt_settings.queue.batch_rows,
+		1000, 1, 100000, 0, PGC_SIGHUP,
+	"Most rows that a queue worker takes at a time."},
+	/* With the waits between them about three hours. */
+	{"queue_max_attempts", &smrt_settings.queue.max_attempts,
+		20, 1, 1000, 0, PGC_SIGHUP,
+	"Most attempts at a row of the queue before it is dead."},
+	{"queue_retry_delay", &smrt_settings.queue.retry_delay,
+		5, 1, DAY, GUC_UNIT_S, PGC_SIGHUP,
+	"Wait before the second attempt at a row of the queue; doubles with each one, up to 10 minutes."},
+	{"queue_lease", &smrt_settings.queue.lease,
+		15 * 60, 1, DAY, GUC_UNIT_S, PGC_SIGHUP,
+	"Time after which a row of the queue that a worker took and did not answer is taken again."},
+	{"queue_interval", &smrt_settings.queue.interval,
+		30, 1, 60 * 60, GUC_UNIT_S, PGC_SIGHUP,
+	"Longest time for which a queue worker sleeps."},
+	{"queue_retention", &smrt_settings.queue.retention,
+		DAY, 0, INT_MAX, GUC_UNIT_S, PGC_SIGHUP,
+	"Time for which rows of the queue are kept once they are done or dead."},
+};
+
 typedef struct StringRow
 {
 	const char *name;
@@ -66,6 +107,7 @@ typedef struct StringRow
 
 static bool check_region(char **value, void **extra, GucSource source);
 static bool check_url(char **value, void **extra, GucSource source);
+static bool check_names(char **value, void **extra, GucSource source);
 
 /* Each says where requests go, what is trusted or whose key signs: superusers'. */
 static const StringRow string_rows[] = {
@@ -86,6 +128,7 @@ static const StringRow string_rows[] = {
 /* Those whose configured value this session cannot know. */
 static bool hidden[lengthof(string_rows)];
 
+static void define_queue_settings(void);
 static bool given_at_start(const char *name);
 static void note_change_string(const char *value, void *extra);
 static void note_change_int(int value, void *extra);
@@ -140,8 +183,27 @@ smrt_settings_define(void)
 							NULL, &smrt_settings.idle_timeout, 50, 1, 3600,
 							PGC_USERSET, GUC_UNIT_S, NULL, note_change_int,
 							NULL);
+	define_queue_settings();
 	smrt_ownsettings_define(PREFIX);
 	smrt_reserve_settings("sagemaker_rt");
+}
+
+static void
+define_queue_settings(void)
+{
+	DefineCustomStringVariable(PREFIX "queue_databases",
+							   "Databases whose queue is worked off.", NULL,
+							   &smrt_settings.queue.databases, "", PGC_SIGHUP,
+							   0, check_names, NULL, NULL);
+	for (int i = 0; i < lengthof(queue_rows); i++)
+	{
+		const QueueRow *row = &queue_rows[i];
+
+		DefineCustomIntVariable(psprintf(PREFIX "%s", row->name),
+								row->description, NULL, row->variable,
+								row->initial, row->min, row->max, row->context,
+								row->unit, NULL, NULL, NULL);
+	}
 }
 
 /*
@@ -289,5 +351,16 @@ check_url(char **value, void **extra, GucSource source)
 		smrt_url_parse(smrt_span(*value), &url, &error))
 		return true;
 	GUC_check_errdetail("Not a URL that can be used: %s.", error.text);
+	return false;
+}
+
+static bool
+check_names(char **value, void **extra, GucSource source)
+{
+	List	   *names;
+
+	if (SplitGUCList(pstrdup(*value), ',', &names))
+		return true;
+	GUC_check_errdetail("It must be a list of names with commas between them.");
 	return false;
 }

@@ -20,6 +20,19 @@ typedef struct SmrtLimits
 								 * been billed: try again all the same? */
 } SmrtLimits;
 
+/* The queue and its workers. */
+typedef struct SmrtQueueSettings
+{
+	char	   *databases;		/* that have a worker: names with commas between */
+	int			max_rows;		/* not answered, in one database */
+	int			batch_rows;		/* that a worker takes at a time */
+	int			max_attempts;
+	int			retry_delay;	/* s: before the second attempt; doubles */
+	int			lease;			/* s */
+	int			interval;		/* s: longest sleep of a worker */
+	int			retention;		/* s: of what is done or dead */
+} SmrtQueueSettings;
+
 typedef struct SmrtSettings
 {
 	/* NULL or "" when unset */
@@ -34,6 +47,7 @@ typedef struct SmrtSettings
 	int			concurrency;	/* most requests in flight for one call */
 	int			idle_timeout;	/* s */
 	SmrtLimits	limits;
+	SmrtQueueSettings queue;
 } SmrtSettings;
 
 #define SMRT_MAX_CONCURRENCY 256

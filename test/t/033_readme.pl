@@ -51,11 +51,11 @@ for my $name (sort keys %documented)
 	my ($default, $who) = @{ $documented{$name} };
 	next unless exists $context{$name};
 	is($default, $node->safe_psql('postgres', "SHOW sagemaker_rt.$name"), "default of $name");
-	is($who, $context{$name} eq 'superuser' ? 'superuser' : 'anyone', "who may set $name");
+	is($who, { superuser => 'superuser', sighup => 'file' }->{ $context{$name} } // 'anyone', "who may set $name");
 
 	my ($status) = $node->psql('postgres',
 		"SET ROLE anyone; SELECT set_config('sagemaker_rt.$name', current_setting('sagemaker_rt.$name'), false)");
-	is($status == 0 ? 'anyone' : 'superuser', $who, "as a plain role finds who sets $name");
+	is($status == 0, $who eq 'anyone', "as a plain role finds who sets $name");
 }
 
 # The options: | `name` | server, mapping | who | meaning |.
