@@ -821,6 +821,147 @@ COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.failed IS
 'rows in sagemaker_failed_rows';
 
 --
+-- Rows that are scored after their transaction
+--
+
+CREATE SEQUENCE @extschema@.sagemaker_queue_id;
+
+COMMENT ON SEQUENCE @extschema@.sagemaker_queue_id IS
+'numbers of rows of the queue';
+
+CREATE TABLE @extschema@.sagemaker_queue (
+	id bigint PRIMARY KEY DEFAULT pg_catalog.nextval('@extschema@.sagemaker_queue_id'),
+	state text NOT NULL DEFAULT 'waiting'
+		CHECK (state IN ('waiting', 'running', 'failed', 'done', 'dead')),
+	role name NOT NULL,
+	model text NOT NULL,
+	relation text NOT NULL,
+	key text[] NOT NULL,
+	columns text[],
+	stamps text[],
+	result json,
+	attempts int NOT NULL DEFAULT 0,
+	inference_id uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+	enqueued_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+	due_at timestamptz DEFAULT pg_catalog.clock_timestamp(),
+	sent_at timestamptz,
+	finished_at timestamptz,
+	sqlstate text,
+	message text
+) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+
+COMMENT ON TABLE @extschema@.sagemaker_queue IS
+'rows that wait for a prediction, and what became of them; written by functions only';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.id IS
+'number, in the order of enqueueing';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.state IS
+'waiting, running (a worker has it until due_at), failed (tried again from due_at on), done, or dead (given up)';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.role IS
+'role that enqueued it: reads the inputs, signs, and writes the result';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.model IS
+'model function, with its argument types';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.relation IS
+'table that has the inputs';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.key IS
+'primary key of the row in that table, a text for each column';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.columns IS
+'columns of that row that get the prediction; null: the column result gets it';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.stamps IS
+'columns that get when the prediction was made, by which variant and under which version label; null: none does';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.result IS
+'the prediction, where no column of the table was to get it';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.attempts IS
+'how often a worker took it, failures of the endpoint as a whole not counted';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.inference_id IS
+'sent as inference id of the request that begins with this row; the same in every attempt';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.enqueued_at IS
+'when it was put into the queue';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.due_at IS
+'when it is taken next; of a running row: when its lease ends; null when done or dead';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.sent_at IS
+'when the last attempt was sent';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.finished_at IS
+'when the last attempt ended';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.sqlstate IS
+'SQLSTATE of the last failure';
+COMMENT ON COLUMN @extschema@.sagemaker_queue.message IS
+'what the last failure said, or why there was nothing to do';
+
+-- What may be taken; what is out with a worker; what is kept for a while.
+CREATE INDEX sagemaker_queue_due ON @extschema@.sagemaker_queue (due_at, id)
+	WHERE state IN ('waiting', 'failed');
+CREATE INDEX sagemaker_queue_leased ON @extschema@.sagemaker_queue (due_at, id)
+	WHERE state = 'running';
+CREATE INDEX sagemaker_queue_finished ON @extschema@.sagemaker_queue (finished_at)
+	WHERE state IN ('done', 'dead');
+
+-- One waits for a target at most: for each role, as one may not do what another may.
+-- Those that failed are not in it, or else a worker would wait for transactions that
+-- enqueue.
+CREATE UNIQUE INDEX sagemaker_queue_target
+	ON @extschema@.sagemaker_queue (role, relation, key, model, columns)
+	WHERE state = 'waiting' AND columns IS NOT NULL;
+
+CREATE FUNCTION @extschema@.sagemaker_queue_restore()
+RETURNS trigger
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_queue_restore() IS
+'trigger of sagemaker_queue: rows that were running when they were dumped wait again';
+
+CREATE TRIGGER sagemaker_queue_restore BEFORE INSERT ON @extschema@.sagemaker_queue
+	FOR EACH ROW WHEN (NEW.state = 'running')
+	EXECUTE FUNCTION @extschema@.sagemaker_queue_restore();
+
+-- Of two that would wait for one target, the later one is dumped.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sagemaker_queue', $$
+	WHERE state IN ('waiting', 'failed', 'running') AND (columns IS NULL OR state = 'failed' OR NOT EXISTS (
+		SELECT FROM @extschema@.sagemaker_queue w
+		WHERE w.id > sagemaker_queue.id AND w.state IN ('waiting', 'running')
+		AND (w.role, w.relation, w.key, w.model, w.columns) =
+			(sagemaker_queue.role, sagemaker_queue.relation, sagemaker_queue.key,
+			 sagemaker_queue.model, sagemaker_queue.columns)))$$);
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.sagemaker_queue_id', '');
+
+-- Who is granted SELECT sees the rows of the roles that he may be.
+ALTER TABLE @extschema@.sagemaker_queue ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON @extschema@.sagemaker_queue FOR SELECT
+	USING (EXISTS (SELECT FROM pg_catalog.pg_roles r
+				   WHERE r.rolname = role AND pg_catalog.pg_has_role(r.oid, 'USAGE')));
+
+CREATE FUNCTION @extschema@.sagemaker_enqueue(
+	relation regclass,
+	model text,
+	key text[],
+	target text DEFAULT NULL,
+	made_at text DEFAULT NULL,
+	variant text DEFAULT NULL,
+	version text DEFAULT NULL)
+RETURNS bigint
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_enqueue(regclass, text, text[], text, text, text, text) IS
+'has a row of a table predicted after this transaction; the result goes into target, or stays in sagemaker_queue';
+
+CREATE FUNCTION @extschema@.sagemaker_enqueue_row()
+RETURNS trigger
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_enqueue_row() IS
+'AFTER INSERT OR UPDATE trigger for each row, arguments (model, column, ...): has new or changed rows predicted after the transaction';
+
+CREATE FUNCTION @extschema@.sagemaker_requeue(id bigint)
+RETURNS boolean
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_requeue(bigint) IS
+'a dead row of sagemaker_queue is tried again';
+
+--
 -- What would happen
 --
 
@@ -875,6 +1016,10 @@ REVOKE ALL ON TABLE @extschema@.sagemaker_kept_columns FROM PUBLIC;
 REVOKE ALL ON TABLE @extschema@.sagemaker_stat_coverage FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_coverage() FROM PUBLIC;
 REVOKE ALL ON PROCEDURE @extschema@.sagemaker_keep FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_enqueue(regclass, text, text[], text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_enqueue_row() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_requeue(bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_queue_restore() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_fdw_validator(text[], oid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_rt_version() FROM PUBLIC;

@@ -213,6 +213,28 @@ smrt_plan_release(CachedPlan *plan)
 #endif
 }
 
+/*
+ * Has hook asked, in the postmaster and while libraries are loaded, for what
+ * shared memory it needs.  previous is the caller's to keep, and hook's to call.
+ */
+#if PG_VERSION_NUM >= 150000
+typedef shmem_request_hook_type SmrtShmemHook;
+#else
+typedef void (*SmrtShmemHook) (void);
+#endif
+
+static inline void
+smrt_shmem_request(SmrtShmemHook hook, SmrtShmemHook *previous)
+{
+#if PG_VERSION_NUM >= 150000
+	*previous = shmem_request_hook;
+	shmem_request_hook = hook;
+#else
+	*previous = NULL;
+	hook();
+#endif
+}
+
 /* Uniform in [0, 1); nothing that must not be guessed. */
 static inline double
 smrt_random_fraction(void)

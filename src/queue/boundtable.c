@@ -59,8 +59,11 @@ smrt_boundtable_make(const SmrtTableSpec *spec)
 	binding->model_name = format_procedure_qualified(spec->function);
 	binding->has_source = spec->has_source;
 	bind_inputs(binding, relation);
-	bind_targets(binding, relation, spec->targets);
-	bind_stamps(binding, relation, spec->stamps);
+	if (!spec->has_no_targets)
+	{
+		bind_targets(binding, relation, spec->targets);
+		bind_stamps(binding, relation, spec->stamps);
+	}
 	/* Not unlocked: what was found holds until the transaction ends. */
 	table_close(relation, NoLock);
 	return binding;

@@ -36,6 +36,7 @@ typedef struct SmrtTableSpec
 	List	   *key;			/* of char *: columns that are the key; NIL: those of
 								 * the primary key */
 	bool		has_source;		/* key and inputs come from a query, by name */
+	bool		has_no_targets; /* nor stamps: the prediction goes elsewhere */
 } SmrtTableSpec;
 
 typedef struct SmrtColumn

@@ -14,7 +14,8 @@ typedef struct SmrtOwnTable
 
 /*
  * From here on statements run as the owner of the table; namespace is the
- * extension's.  search_path must be pinned.  An error ends this as well.
+ * extension's.  search_path must be pinned, unless they name every object and
+ * operator with its schema.  An error ends this as well.
  */
 extern void smrt_owntable_begin(SmrtOwnTable *table, Oid namespace,
 								const char *name);

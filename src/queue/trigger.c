@@ -18,6 +18,8 @@ StaticAssertDecl(lengthof(stamp_words) == SMRT_STAMP_COUNT,
 				 "every stamp needs a word");
 
 static bool read_stamp(const char *argument, SmrtTableSpec *spec);
+static bool any_changed(const TriggerData *trigger, const SmrtColumn *columns,
+						int n);
 
 void
 smrt_trigger_read(const TriggerData *trigger, SmrtTableSpec *spec)
@@ -64,11 +66,24 @@ bool
 smrt_trigger_input_changed(const TriggerData *trigger,
 						   const SmrtBoundTable *binding)
 {
+	return any_changed(trigger, binding->inputs, binding->n_inputs);
+}
+
+bool
+smrt_trigger_key_changed(const TriggerData *trigger,
+						 const SmrtBoundTable *binding)
+{
+	return any_changed(trigger, binding->keys, binding->n_keys);
+}
+
+static bool
+any_changed(const TriggerData *trigger, const SmrtColumn *columns, int n)
+{
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 
-	for (int i = 0; i < binding->n_inputs; i++)
+	for (int i = 0; i < n; i++)
 	{
-		AttrNumber	number = binding->inputs[i].number;
+		AttrNumber	number = columns[i].number;
 		Form_pg_attribute attribute = TupleDescAttr(desc, number - 1);
 		bool		old_null;
 		bool		new_null;

@@ -22,9 +22,11 @@ extern void smrt_trigger_read(const TriggerData *trigger,
 /* The argument that has a stamp written into that column, palloc'ed. */
 extern char *smrt_trigger_stamp(SmrtStamp stamp, const char *column);
 
-/* Whether an UPDATE changed an input of the row, byte for byte. */
+/* Whether an UPDATE changed an input of the row, or its key, byte for byte. */
 extern bool smrt_trigger_input_changed(const TriggerData *trigger,
 									   const SmrtBoundTable *binding);
+extern bool smrt_trigger_key_changed(const TriggerData *trigger,
+									 const SmrtBoundTable *binding);
 
 /*
  * BEFORE INSERT OR UPDATE FOR EACH ROW: the row with its prediction.  As the role

@@ -1,0 +1,258 @@
+/*
+ * Slots, and the callback of transactions that fills the worker's flag.
+ *
+ * A latch alone would not do: whatever the worker waits for meanwhile, a lock or
+ * an answer, resets it.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "commands/dbcommands.h"
+#include "pg/compat.h"
+#include "pg/settings.h"
+#include "port/atomics.h"
+#include "queue/wake.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/varlena.h"
+
+/* Databases that can have a worker: more need more than one server. */
+#define MAX_WORKERS 64
+
+typedef struct Slot
+{
+	Oid			database;		/* InvalidOid: free */
+	Latch	   *latch;			/* of the worker */
+	pg_atomic_uint32 woken;
+} Slot;
+
+typedef struct Shared
+{
+	LWLock	   *lock;			/* of all but the flags */
+	Latch	   *launcher;		/* NULL: there is none */
+	Slot		slots[MAX_WORKERS];
+} Shared;
+
+static Shared *shared;			/* NULL: not loaded by the postmaster */
+static Slot *mine;
+static SmrtShmemHook previous_request;
+static shmem_startup_hook_type previous_startup;
+
+static bool has_enqueued;		/* in this transaction */
+
+static void request(void);
+static void startup(void);
+static void detach(int code, Datum arg);
+static void unwatch(int code, Datum arg);
+static void on_transaction(XactEvent event, void *arg);
+static void wake(void);
+static bool is_configured(void);
+static Slot *find(Oid database);
+
+void
+smrt_wake_install(void)
+{
+	smrt_shmem_request(request, &previous_request);
+	previous_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+static void
+request(void)
+{
+	if (previous_request != NULL)
+		previous_request();
+	RequestAddinShmemSpace(sizeof(Shared));
+	RequestNamedLWLockTranche("sagemaker_rt", 1);
+}
+
+static void
+startup(void)
+{
+	bool		found;
+
+	if (previous_startup != NULL)
+		previous_startup();
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	shared = ShmemInitStruct("sagemaker_rt", sizeof(Shared), &found);
+	if (!found)
+	{
+		memset(shared, 0, sizeof(Shared));
+		shared->lock = &GetNamedLWLockTranche("sagemaker_rt")->lock;
+		for (int i = 0; i < MAX_WORKERS; i++)
+			pg_atomic_init_u32(&shared->slots[i].woken, 0);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+List *
+smrt_wake_databases(void)
+{
+	List	   *names;
+
+	/* The setting's check has split it before. */
+	(void) SplitGUCList(pstrdup(smrt_settings.queue.databases), ',', &names);
+	return names;
+}
+
+/*
+ * Of backends.
+ */
+
+void
+smrt_wake_at_commit(void)
+{
+	static bool registered = false;
+
+	if (has_enqueued)
+		return;
+	if (!registered)
+		RegisterXactCallback(on_transaction, NULL);
+	registered = true;
+	has_enqueued = true;
+	if (!is_configured())
+		ereport(WARNING,
+				(errmsg("no worker is configured for the queue of database \"%s\"",
+						get_database_name(MyDatabaseId)),
+				 shared == NULL ?
+				 errdetail("Rows wait until there is one: sagemaker_rt is not in shared_preload_libraries.") :
+				 errdetail("Rows wait until there is one: sagemaker_rt.queue_databases does not have the database.")));
+}
+
+static bool
+is_configured(void)
+{
+	char	   *database = get_database_name(MyDatabaseId);
+	ListCell   *cell;
+
+	if (shared == NULL)
+		return false;
+	foreach(cell, smrt_wake_databases())
+		if (strcmp(lfirst(cell), database) == 0)
+			return true;
+	return false;
+}
+
+/* Of a prepared transaction nobody tells us; the worker's timer finds its rows. */
+static void
+on_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			if (has_enqueued)
+				wake();
+			has_enqueued = false;
+			break;
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PREPARE:
+			has_enqueued = false;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+wake(void)
+{
+	Slot	   *slot;
+
+	if (shared == NULL)
+		return;
+	LWLockAcquire(shared->lock, LW_SHARED);
+	slot = find(MyDatabaseId);
+	if (slot != NULL)
+	{
+		pg_atomic_write_u32(&slot->woken, 1);
+		SetLatch(slot->latch);
+	}
+	LWLockRelease(shared->lock);
+}
+
+/*
+ * Of workers.
+ */
+
+bool
+smrt_wake_attach(void)
+{
+	Slot	   *slot;
+
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	slot = find(MyDatabaseId) == NULL ? find(InvalidOid) : NULL;
+	if (slot != NULL)
+	{
+		slot->database = MyDatabaseId;
+		slot->latch = MyLatch;
+		pg_atomic_write_u32(&slot->woken, 1);
+	}
+	if (shared->launcher != NULL)
+		SetLatch(shared->launcher);
+	LWLockRelease(shared->lock);
+	mine = slot;
+	if (slot != NULL)
+		before_shmem_exit(detach, (Datum) 0);
+	return slot != NULL;
+}
+
+static void
+detach(int code, Datum arg)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	mine->database = InvalidOid;
+	mine->latch = NULL;
+	if (shared->launcher != NULL)
+		SetLatch(shared->launcher);
+	LWLockRelease(shared->lock);
+}
+
+bool
+smrt_wake_take(void)
+{
+	return pg_atomic_exchange_u32(&mine->woken, 0) != 0;
+}
+
+/*
+ * Of the launcher.
+ */
+
+void
+smrt_wake_watch(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->launcher = MyLatch;
+	LWLockRelease(shared->lock);
+	before_shmem_exit(unwatch, (Datum) 0);
+}
+
+static void
+unwatch(int code, Datum arg)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->launcher = NULL;
+	LWLockRelease(shared->lock);
+}
+
+bool
+smrt_wake_is_attached(Oid database)
+{
+	bool		attached;
+
+	LWLockAcquire(shared->lock, LW_SHARED);
+	attached = find(database) != NULL;
+	LWLockRelease(shared->lock);
+	return attached;
+}
+
+/* The lock is held. */
+static Slot *
+find(Oid database)
+{
+	for (int i = 0; i < MAX_WORKERS; i++)
+		if (shared->slots[i].database == database)
+			return &shared->slots[i];
+	return NULL;
+}
