@@ -140,7 +140,8 @@ smrt_boundrows_read(const SmrtBoundTable *binding, int n, ArrayType *const *keys
 
 	SPI_connect();
 	smrt_inhand_show(desc, store, n);
-	if (SPI_execute(sql.data, true, 0) != SPI_OK_SELECT)
+	if (SPI_execute_plan(plan_by_key(sql.data), NULL, NULL, true,
+						 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read rows by key");
 	take(rows);
 	rows->numbers = MemoryContextAlloc(rows->context,

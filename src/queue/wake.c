@@ -48,7 +48,6 @@ static void detach(int code, Datum arg);
 static void unwatch(int code, Datum arg);
 static void on_transaction(XactEvent event, void *arg);
 static void wake(void);
-static bool is_configured(void);
 static Slot *find(Oid database);
 
 void
@@ -112,7 +111,7 @@ smrt_wake_at_commit(void)
 		RegisterXactCallback(on_transaction, NULL);
 	registered = true;
 	has_enqueued = true;
-	if (!is_configured())
+	if (!smrt_wake_is_configured())
 		ereport(WARNING,
 				(errmsg("no worker is configured for the queue of database \"%s\"",
 						get_database_name(MyDatabaseId)),
@@ -121,8 +120,8 @@ smrt_wake_at_commit(void)
 				 errdetail("Rows wait until there is one: sagemaker_rt.queue_databases does not have the database.")));
 }
 
-static bool
-is_configured(void)
+bool
+smrt_wake_is_configured(void)
 {
 	char	   *database = get_database_name(MyDatabaseId);
 	ListCell   *cell;

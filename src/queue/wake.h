@@ -28,6 +28,9 @@ extern void smrt_wake_at_commit(void);
  */
 extern bool smrt_wake_attach(void);
 
+/* Whether this database shall have a worker.  Needs a transaction. */
+extern bool smrt_wake_is_configured(void);
+
 /* Whether the worker was woken since the last call.  Of the worker only. */
 extern bool smrt_wake_take(void);
 
