@@ -787,7 +787,8 @@ CREATE FUNCTION @extschema@.sagemaker_coverage(
 	OUT scored bigint,
 	OUT missing bigint,
 	OUT stale bigint,
-	OUT failed bigint)
+	OUT failed bigint,
+	OUT waiting interval)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 10000 ROWS 10;
@@ -819,6 +820,8 @@ COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.stale IS
 'rows with a prediction of another version';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.failed IS
 'rows in sagemaker_failed_rows';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.waiting IS
+'how long the oldest row in sagemaker_queue waits';
 
 --
 -- Rows that are scored after their transaction

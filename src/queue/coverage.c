@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
+#include "utils/timestamp.h"
 
 /* Columns of what is read of a declaration. */
 enum
@@ -29,7 +30,8 @@ enum
 	COLUMN_FIRST_TARGET,		/* quoted */
 	COLUMN_RELATION_OID,
 	COLUMN_MODEL_OID,
-	COLUMN_FAILED
+	COLUMN_FAILED,
+	COLUMN_WAITING
 };
 
 typedef struct Declaration
@@ -75,17 +77,26 @@ read_declarations(Oid namespace, int *n)
 	Declaration *declarations;
 	SmrtOwnTable kept;
 	SmrtOwnTable failed;
+	SmrtOwnTable queue;
 
 	smrt_owntable_begin(&kept, namespace, "sagemaker_kept_columns");
 	smrt_owntable_begin(&failed, namespace, "sagemaker_failed_rows");
+	smrt_owntable_begin(&queue, namespace, "sagemaker_queue");
 	if (SPI_execute(psprintf("SELECT k.relation, k.target, k.model, k.mode, quote_ident(k.version),"
 							 " quote_ident((parse_ident(k.target, false))[1]),"
 							 " to_regclass(k.relation)::oid, to_regprocedure(k.model)::oid,"
 							 " (SELECT count(*) FROM %s f WHERE f.relation = k.relation"
-							 "  AND f.model = k.model AND f.target = k.target)"
-							 " FROM %s k ORDER BY 1, 2", failed.name, kept.name),
+							 "  AND f.model = k.model AND f.target = k.target),"
+							 " (SELECT clock_timestamp() - min(q.enqueued_at) FROM %s q"
+							 "  WHERE q.state IN ('waiting', 'running', 'failed')"
+							 "  AND q.relation = k.relation AND q.model = k.model"
+							 "  AND (SELECT string_agg(quote_ident(c), ', ' ORDER BY n)"
+							 "   FROM unnest(q.columns) WITH ORDINALITY AS u(c, n)) = k.target)"
+							 " FROM %s k ORDER BY 1, 2",
+							 failed.name, queue.name, kept.name),
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read kept columns");
+	smrt_owntable_end(&queue);
 	smrt_owntable_end(&failed);
 	smrt_owntable_end(&kept);
 	*n = (int) SPI_processed;
@@ -107,6 +118,9 @@ read_declarations(Oid namespace, int *n)
 		declaration->relation = DatumGetObjectId(SPI_getbinval(tuple, desc, COLUMN_RELATION_OID, &is_null));
 		declaration->model = DatumGetObjectId(SPI_getbinval(tuple, desc, COLUMN_MODEL_OID, &is_null));
 		coverage->failed = DatumGetInt64(SPI_getbinval(tuple, desc, COLUMN_FAILED, &is_null));
+		coverage->waiting = DatumGetIntervalP(SPI_getbinval(tuple, desc, COLUMN_WAITING, &is_null));
+		if (is_null)
+			coverage->waiting = NULL;
 	}
 	return declarations;
 }

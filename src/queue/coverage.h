@@ -4,6 +4,8 @@
 #ifndef SMRT_QUEUE_COVERAGE_H
 #define SMRT_QUEUE_COVERAGE_H
 
+#include "datatype/timestamp.h"
+
 /* How well a kept column is kept. */
 typedef struct SmrtCoverage
 {
@@ -16,6 +18,8 @@ typedef struct SmrtCoverage
 	int64		missing;
 	int64		stale;			/* under another label */
 	int64		failed;			/* left out by table jobs */
+	const Interval *waiting;	/* how long the oldest row in the queue waits, or
+								 * NULL */
 } SmrtCoverage;
 
 /*

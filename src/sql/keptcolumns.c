@@ -14,6 +14,7 @@
 #include "sql/rows.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(sagemaker_keep);
 PG_FUNCTION_INFO_V1(sagemaker_coverage);
@@ -115,9 +116,11 @@ add_row(void *arg, const SmrtCoverage *coverage)
 		Int64GetDatum(coverage->missing),
 		Int64GetDatum(coverage->stale),
 		Int64GetDatum(coverage->failed),
+		IntervalPGetDatum(coverage->waiting),
 	};
 	bool		nulls[lengthof(values)] = {0};
 
 	nulls[4] = coverage->version == NULL;
+	nulls[lengthof(nulls) - 1] = coverage->waiting == NULL;
 	tuplestore_putvalues(rows->store, rows->desc, values, nulls);
 }

@@ -65,13 +65,14 @@ for my $mode ('row', 'statement')
 	is(sql($coverage) =~ s/.*\|(\d+\|\d+\|\d+)$/$1/r, '0|0|0', "mode $mode: nothing is missing");
 	sql('DELETE FROM t WHERE id > 2000');
 }
-SKIP:
-{
-	skip 'no queue in this build', 2 unless sql("SELECT to_regproc('sagemaker_enqueue_row') IS NOT NULL") eq 't';
-	is(sql("$keep, mode => 'queue', fill => false)"), '0|0|0|0', 'mode queue');
-	is(sql(q{SELECT substring(pg_get_triggerdef(oid) FROM '(BEFORE.*|AFTER.*) ON public'), tgname FROM pg_trigger WHERE tgrelid = 't'::regclass AND NOT tgisinternal}),
-		'AFTER INSERT OR UPDATE|zz_sagemaker_score_queue', 'mode queue: its trigger');
-}
+is(sql("$keep, mode => 'queue', fill => false)"), '0|0|0|0', 'mode queue');
+is(sql(q{SELECT substring(pg_get_triggerdef(oid) FROM '(BEFORE.*|AFTER.*) ON public'), tgname FROM pg_trigger WHERE tgrelid = 't'::regclass AND NOT tgisinternal}),
+	'AFTER INSERT OR UPDATE|zz_sagemaker_score_queue', 'mode queue: its trigger');
+# No worker is there.
+is(requests_of('SET client_min_messages = error; INSERT INTO t VALUES (4000, 1)'), 0, 'mode queue: no call in the transaction');
+is(sql("SELECT missing, waiting BETWEEN '0' AND '1 minute' FROM sagemaker_stat_coverage"), '1|t', 'mode queue: how long the oldest row waits');
+sql('DELETE FROM sagemaker_queue');
+is(sql('SELECT waiting IS NULL FROM sagemaker_stat_coverage'), 't', 'mode queue: nothing waits');
 
 # A new version.
 sql("$keep, mode => 'statement')");
