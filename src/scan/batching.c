@@ -98,6 +98,7 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 	if (!OidIsValid(language))
 		return statement;
 	step.range_table = statement->rtable;
+	step.subplans = statement->subplans;
 	step.next_node_id = FIRST_NODE_ID;
 	visit(&statement->planTree, &step, 0);
 	visit_list(statement->subplans, &step);

@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "scan/lateral.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
@@ -20,11 +21,13 @@ typedef struct Loop
 	NestLoop   *join;
 	FunctionScan *inner;
 	FuncExpr   *call;			/* its arguments in outer columns */
+	List	   *subplans;		/* of Plan: the statement's */
 	bool		is_composite;
 	bool		understood;
 } Loop;
 
 static bool is_bare_call(const NestLoop *join, Loop *loop);
+static bool reads_parameters(Node *node, Loop *loop);
 static Node *outer_arguments(Node *node, Loop *loop);
 static Node *unpack(Node *node, Loop *loop);
 static Node *unpack_inner(Node *node, Loop *loop);
@@ -36,14 +39,19 @@ smrt_lateral_unpack(Plan *node, SmrtStep *step, int limit)
 {
 	SmrtRewrite rewrite = {.step = step,.same_numbers = true,.varno = INDEX_VAR};
 	NestLoop   *join = (NestLoop *) node;
-	Loop		loop = {.join = join,.understood = true};
+	Loop		loop = {.join = join,.subplans = step->subplans,.understood = true};
+	Node	   *call;
 	List	   *target_list;
 	List	   *quals;
 	Plan	   *scan;
 
 	if (!IsA(node, NestLoop) || !is_bare_call(join, &loop))
 		return NULL;
-	loop.call = (FuncExpr *) outer_arguments((Node *) loop.call, &loop);
+	call = outer_arguments((Node *) loop.call, &loop);
+	/* One that is the same for all rows of the loop is made once. */
+	if (equal(call, loop.call))
+		return NULL;
+	loop.call = (FuncExpr *) call;
 	rewrite.calls = smrt_callsite_find((Node *) loop.call, &step->scope);
 	target_list = (List *) unpack((Node *) node->targetlist, &loop);
 	quals = (List *) unpack_inner((Node *) loop.inner->scan.plan.qual, &loop);
@@ -93,7 +101,34 @@ is_bare_call(const NestLoop *join, Loop *loop)
 	loop->call = (FuncExpr *) function->funcexpr;
 	loop->is_composite = type_is_rowtype(loop->call->funcresulttype);
 	return !loop->call->funcretset &&
-		get_typtype(loop->call->funcresulttype) != TYPTYPE_DOMAIN;
+		get_typtype(loop->call->funcresulttype) != TYPTYPE_DOMAIN &&
+	/* Above, each reference to one of its columns is a copy. */
+		!contain_volatile_functions((Node *) inner->scan.plan.targetlist) &&
+		!reads_parameters((Node *) list_make3(loop->call, inner->scan.plan.targetlist,
+											  inner->scan.plan.qual), loop);
+}
+
+/*
+ * Whether a subquery takes what the loop sets out of the parameters themselves,
+ * not as an argument.
+ */
+static bool
+reads_parameters(Node *node, Loop *loop)
+{
+	ListCell   *cell;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubPlan))
+	{
+		Plan	   *plan = list_nth(loop->subplans, ((SubPlan *) node)->plan_id - 1);
+
+		foreach(cell, loop->join->nestParams)
+			if (bms_is_member(((NestLoopParam *) lfirst(cell))->paramno,
+							  plan->extParam))
+				return true;
+	}
+	return expression_tree_walker(node, reads_parameters, loop);
 }
 
 /* Parameters that the loop sets become the outer columns that it sets them to. */

@@ -13,6 +13,7 @@ typedef struct SmrtStep
 {
 	SmrtCallScope scope;
 	List	   *range_table;
+	List	   *subplans;		/* of Plan */
 	int			next_node_id;
 	bool		in_workers;		/* below a Gather */
 	bool		all_wanted;		/* what is above reads all rows, or fails */

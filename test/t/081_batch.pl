@@ -203,6 +203,9 @@ same_query($_) for (
 	'SELECT id, l.a, o FROM t, LATERAL fc(t.x, t.s) WITH ORDINALITY l(a, c, o)', 'SELECT id, l.y FROM t, LATERAL fc(t.x, t.s) l(y, z) ORDER BY l.z, id', 'SELECT max(l.a), count(l.c) FROM t, LATERAL fc(t.x, t.s) l', 'SELECT id, l.a FROM t, LATERAL fc((SELECT max(w) FROM u WHERE u.t = t.id), t.s) l',
 	'SELECT id, l.a FROM t, LATERAL fc(t.x, t.s) l ORDER BY id LIMIT 3', 'SELECT id FROM t WHERE EXISTS (SELECT FROM fc(t.x, t.s) l WHERE l.a > 5)', 'SELECT id, (SELECT l.a FROM fc(t.x, t.s) l) FROM t', 'SELECT * FROM u, LATERAL (SELECT l.* FROM t, fc(t.x + u.w, t.s) l WHERE t.id = u.t) q ORDER BY 1',
 	'SELECT id, l.a FROM t CROSS JOIN LATERAL fc(t.x, t.s) l WHERE l.a > 3 AND noise(l.a) > 5 AND f(l.a) > 7', "SELECT id, p FROM t, LATERAL sagemaker_predict('echo', t.x, t.b) p",
+	'SELECT id, p FROM t LEFT JOIN f(5) p ON true', 'SELECT t.id, l.c, l.a FROM t, LATERAL (SELECT (SELECT count(*) FROM u WHERE u.t IN (t.id, fc.a)) AS c, a FROM fc(t.x, t.s) OFFSET 0) l ORDER BY 1',
+	'SELECT t.id, l.a FROM t, LATERAL (SELECT a FROM fc(t.x, t.s) fc WHERE a > (SELECT count(*) FROM u WHERE u.t IN (t.id, fc.a)) OFFSET 0) l ORDER BY 1',
+	'SELECT id, l.n - l.n, l.a FROM t, LATERAL (SELECT random() AS n, a FROM fc(t.id, t.s) OFFSET 0) l',
 	# A request a row.
 	"SELECT id, sagemaker_body_text(sagemaker_invoke('echo', s, 'text/csv')) FROM t", "SELECT id, r.content_type, sagemaker_body_text(r) FROM t, LATERAL sagemaker_invoke('echo', s, 'text/csv') r",
 	"SELECT id, sagemaker_body_text(r), r IS NULL FROM t LEFT JOIN LATERAL sagemaker_invoke('echo', convert_to(s, 'UTF8'), 'text/csv', inference_id => 'i' || id) r ON true", "SELECT (sagemaker_invoke('echo', s, 'text/csv')).content_type, id FROM t",

@@ -146,11 +146,13 @@ subtest 'rule 10: what ModifyTable evaluates is row by row, its source is not' =
 };
 
 subtest 'rule 11: LATERAL, and calls of calls' => sub {
-	plan tests => 4;
+	plan tests => 5;
 	my $lateral = q{SELECT w.id, r.a, r.b FROM wide w, LATERAL pair(w.s, w.s) r WHERE w.id < 4};
 	like(plan_of($lateral), $scan, 'a loop around one call is the node');
 	unlike(plan_of($lateral), qr/Nested Loop/, 'and no loop');
 	is(requests_of($lateral), 1, 'with one call a row');
+	is(requests_of(q{SELECT w.id, r.body FROM wide w LEFT JOIN LATERAL sagemaker_invoke('echo', 'the same') r ON true WHERE w.id < 4}),
+		1, 'what depends on no row is asked once');
 	is_deeply([ sizes('SELECT fs(fs(s)) FROM wide WHERE id < 4') ], [ 3, 3 ], 'f(f(x)) is two scans');
 };
 
