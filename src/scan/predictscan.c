@@ -53,7 +53,7 @@ typedef struct PredictScan
 	bool		all_wanted;		/* nobody will stop before the end */
 	bool		prepared;		/* a row has come */
 	bool		exhausted;		/* the child has no more */
-	dsm_segment *segment;		/* of a parallel query's leader, or NULL */
+	dsm_segment *segment;		/* of a parallel query, or NULL */
 	Shared	   *shared;			/* what workers have sent; NULL: no workers */
 } PredictScan;
 
@@ -82,6 +82,7 @@ static void keep_shared(CustomScanState *node, ParallelContext *parallel,
 						void *place);
 static void attach_shared(CustomScanState *node, shm_toc *toc, void *place);
 static void shut_down(CustomScanState *node);
+static void detach_shared(PredictScan *scan);
 static void explain(CustomScanState *node, List *ancestors, ExplainState *es);
 
 static const CustomScanMethods scan_methods = {
@@ -353,6 +354,7 @@ end(CustomScanState *node)
 
 	ExecClearTuple(scan->row);	/* its tuple lies in the scan's context */
 	MemoryContextDelete(scan->scan_context);
+	detach_shared(scan);
 	ExecEndNode(outerPlanState(node));
 }
 
@@ -435,7 +437,15 @@ shut_down(CustomScanState *node)
 	for (int i = 0; i < scan->n_columns; i++)
 		smrt_engine_counts_add(&scan->shared->counts[ParallelWorkerNumber * scan->n_columns + i],
 							   smrt_column_counts(scan->columns[i]));
-	dsm_detach(scan->segment);
+	detach_shared(scan);
+}
+
+static void
+detach_shared(PredictScan *scan)
+{
+	if (scan->segment != NULL)
+		dsm_detach(scan->segment);
+	scan->segment = NULL;
 	scan->shared = NULL;
 }
 
