@@ -102,6 +102,7 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 	step.next_node_id = FIRST_NODE_ID;
 	visit(&statement->planTree, &step, 0);
 	visit_list(statement->subplans, &step);
+	statement->dependsOnRole |= step.depends_on_role;
 	if (step.call_cost > 0)
 		reconsider_jit(statement, step.call_cost);
 	return statement;
@@ -199,7 +200,8 @@ wants_all(Plan *node, bool all_wanted)
 		case T_ModifyTable:
 			return true;
 		case T_Agg:
-			return all_wanted || ((Agg *) node)->aggstrategy != AGG_SORTED;
+			return all_wanted || ((Agg *) node)->aggstrategy == AGG_PLAIN ||
+				((Agg *) node)->aggstrategy == AGG_HASHED;
 		case T_WindowAgg:
 			return all_wanted && (smrt_run_condition(node) == NULL ||
 								  *smrt_run_condition(node) == NIL);

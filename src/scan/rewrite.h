@@ -17,6 +17,7 @@ typedef struct SmrtStep
 	int			next_node_id;
 	bool		in_workers;		/* below a Gather */
 	bool		all_wanted;		/* what is above reads all rows, or fails */
+	bool		depends_on_role;	/* which calls there are */
 	Cost		call_cost;		/* of nodes that called models */
 } SmrtStep;
 

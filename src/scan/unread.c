@@ -155,6 +155,9 @@ without_models(Node *node, SmrtStep *step)
 	if (smrt_callsite_is_deterministic(node, step->scope.language) &&
 		smrt_function_aclcheck(((FuncExpr *) node)->funcid,
 							   GetUserId()) == ACLCHECK_OK)
+	{
+		step->depends_on_role = true;
 		return (Node *) makeNullConst(exprType(node), -1, exprCollation(node));
+	}
 	return expression_tree_mutator(node, without_models, step);
 }

@@ -97,6 +97,7 @@ for (
 	[ "SELECT count(*) FILTER (WHERE fs(s) > '0007') FROM wide WHERE id <= 40", 40 ],
 	[ "SELECT string_agg(fs50(s), ',') FILTER (WHERE fs(s) > '0038') FROM wide WHERE id <= 40", 2, 40 ],
 	[ 'SELECT id % 2, max(fs(s)) FROM wide WHERE id <= 40 GROUP BY ROLLUP (1)', 8, 16, 16 ],
+	[ 'SELECT id, max(fs(s)) FROM wide GROUP BY GROUPING SETS ((id), (id % 5)) LIMIT 1', 16 ],
 	[ 'SELECT fs(s), generate_series(1, 2) FROM wide WHERE id <= 8', 8 ],
 	[ 'SELECT guess(s), generate_series(1, 2) FROM wide WHERE id <= 4', 8 ],
 	[ 'SELECT fs(s), unnest(\'{}\'::int[]) FROM wide' ],
