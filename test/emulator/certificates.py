@@ -11,6 +11,19 @@ KINDS = ("good", "expired", "wrong-host")
 HERE = "DNS:localhost,IP:127.0.0.1,IP:::1"
 ELSEWHERE = "DNS:elsewhere.example"
 
+AUTHORITY = """
+[ca]
+default_ca = here
+[here]
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+"""
+
 
 class Certificates:
     """Files in a directory: the authority a client must trust, and the server's own."""
@@ -32,10 +45,14 @@ class Certificates:
                       "-subj", "/CN=SageMaker Runtime emulator")
         host = ELSEWHERE if kind == "wrong-host" else here
         (self._directory / "server.ext").write_text(f"subjectAltName={host}\n")
-        days = "-1" if kind == "expired" else "1"
-        self._openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                      "-CAcreateserial", "-days", days, "-extfile", "server.ext",
-                      "-out", "server.pem")
+        (self._directory / "index.txt").touch()
+        (self._directory / "ca.conf").write_text(AUTHORITY)
+        # OpenSSL 3.5 has no negative -days any more, and only this command has dates before.
+        dates = (["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"]
+                 if kind == "expired" else ["-days", "1"])
+        self._openssl("ca", "-batch", "-notext", "-config", "ca.conf", "-in", "server.csr",
+                      "-cert", "ca.pem", "-keyfile", "ca.key", *dates,
+                      "-extfile", "server.ext", "-out", "server.pem")
 
     def _new_key(self, file):
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
