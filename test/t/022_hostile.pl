@@ -344,7 +344,8 @@ my $not_the_service = qr/: the answer is not one that the service gives/;
 my %shapes = (
 	'a status in words' => [ 'HTTP/1.1 two hundred', '38S01' ],
 	'a status of two digits' => [ 'HTTP/1.1 20 OK', '38S01' ],
-	'a status of four digits' => [ 'HTTP/1.1 2000 OK', '38S01' ],
+	# libcurl 8.14 and newer read three of them.
+	'a status of four digits' => [ 'HTTP/1.1 2000 OK', '(38S01|00000)' ],
 	'a negative status' => [ 'HTTP/1.1 -200 OK', '38S01' ],
 	'a NUL in the status' => [ "HTTP/1.1 2\0 OK", '38S01' ],
 	'status 0' => [ 'HTTP/1.1 000 OK', '38S01' ],
