@@ -300,7 +300,10 @@ is_deeply(\@taking_signals, [],
 	}
 	is(scalar @given_up, $max_parked,
 		"$max_parked calls fail as the name is not resolved in time");
-	is(threads($pid), $threads + $max_parked, 'a thread is left of each');
+	# Later versions of libcurl ask for each address family in a thread, of 20 at most.
+	my $left = threads($pid) - $threads;
+	ok($left >= $max_parked && $left <= 20, 'a thread is left of each')
+	  || diag("$left threads");
 	for (1 .. 20)
 	{
 		my $result = $patient->run($call);
@@ -309,7 +312,7 @@ is_deeply(\@taking_signals, [],
 		  /could not be resolved: earlier name lookups are still unanswered$/;
 		fail("a call beyond the limit: $result->{errors}");
 	}
-	is(threads($pid), $threads + $max_parked,
+	is(threads($pid), $threads + $left,
 		'calls beyond the limit start no thread, and say why');
 
 	release_lookups();
@@ -337,14 +340,16 @@ is_deeply(\@taking_signals, [],
 	release_one_lookup();
 	wait_until(sub { threads($pid) == $threads });
 
-	my %before = descriptors($pid);
-	my $answered = sub {
-		my %now = map { $_ => 1 } values %{ +{ descriptors($pid) } };
-		return grep { /^socket/ && !$now{$_} } values %before;
+	# What wakes libcurl when a lookup is answered: sockets or, from 8.9 on, an
+	# eventfd.  The second has its own, and as many stay when the first is over.
+	my $wakers = sub {
+		my %open = descriptors($pid);
+		return scalar grep { /^socket|eventfd/ } values %open;
 	};
+	my $before = $wakers->();
 	$second->must('RESET sagemaker_rt.connect_timeout');
 	$second->start("SELECT sagemaker_invoke('echo', 'second')");
-	ok(wait_until(sub { lookups_of($pid) == 2 && $answered->() }),
+	ok(wait_until(sub { lookups_of($pid) == 2 && $wakers->() == $before }),
 		'a lookup that was given up is answered during another one');
 	my $ordered = time;
 	$admin->must("SELECT pg_cancel_backend($pid)");
