@@ -50,7 +50,7 @@ def _full(host):
         sockets.append(filler)
         try:
             filler.connect(listener.getsockname())
-        except TimeoutError:
+        except socket.timeout:  # TimeoutError from Python 3.10 on
             return sockets
 
 

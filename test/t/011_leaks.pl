@@ -171,12 +171,17 @@ sub make_block
 	return;
 }
 
+my $tells_contexts =
+  $session->must("SELECT to_regclass('pg_backend_memory_contexts') IS NOT NULL") eq 't';
+
 # What the process holds: descriptors, threads, kB, and bytes by context.
 sub measure
 {
 	# Twice: the query itself fills caches the first time.
-	my $query = 'SELECT name, sum(total_bytes) FROM pg_backend_memory_contexts
-		GROUP BY name ORDER BY name';
+	my $query = $tells_contexts
+	  ? 'SELECT name, sum(total_bytes) FROM pg_backend_memory_contexts
+		GROUP BY name ORDER BY name'
+	  : "SELECT ''";
 	$session->must($query);
 	my %contexts = map { split /\|/ } split /\n/, $session->must($query);
 	my %descriptors = descriptors($pid);
@@ -207,10 +212,14 @@ cmp_ok($after->{kb} - $before->{kb}, '<=', $most_kb,
 note("$after->{descriptors} descriptors; kB after each block: ",
 	join ' ', map { $_->{kb} } @measured);
 
-my %grown = map { $_ => $after->{contexts}{$_} - ($before->{contexts}{$_} // 0) }
-  grep { $after->{contexts}{$_} > ($before->{contexts}{$_} // 0) }
-  keys %{ $after->{contexts} };
-is_deeply(\%grown, {}, 'no memory context grows') || diag(explain(\%grown));
+SKIP:
+{
+	skip 'PostgreSQL 13 does not tell its memory contexts', 1 unless $tells_contexts;
+	my %grown = map { $_ => $after->{contexts}{$_} - ($before->{contexts}{$_} // 0) }
+	  grep { $after->{contexts}{$_} > ($before->{contexts}{$_} // 0) }
+	  keys %{ $after->{contexts} };
+	is_deeply(\%grown, {}, 'no memory context grows') || diag(explain(\%grown));
+}
 
 $session->must("SET application_name = 'done'");
 $canceller->finish;

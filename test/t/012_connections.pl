@@ -156,6 +156,8 @@ $setup->must("INSERT INTO rows SELECT i, repeat('p', 1000)
 $setup->must('ANALYZE rows');
 $setup->quit;
 
+my $wakes_by_signal =
+  $node->safe_psql('postgres', 'SHOW server_version_num') < 140000;
 for ([ $http, 'HTTP' ], [ $tls, 'TLS' ])
 {
 	my ($emulator, $over) = @$_;
@@ -173,7 +175,12 @@ for ([ $http, 'HTTP' ], [ $tls, 'TLS' ])
 	$emulator->reset;
 	my $plan = $session->must("EXPLAIN (ANALYZE, TIMING off) $query");
 	like($plan, qr/Workers Launched: 4/, 'a plan with four parallel workers');
-	is(connections($emulator), 4, "each of them makes a connection over $over");
+	# PostgreSQL 13 wakes processes by signals that interrupt libcurl when it looks
+	# whether a connection lives; 7.74 takes that for its end.
+	my $most = $wakes_by_signal ? 400 : 4;
+	my $made = connections($emulator);
+	ok($made >= 4 && $made <= $most, "each of them makes a connection over $over")
+	  || diag("$made connections");
 	is($session->must($query), '0', 'and no answer is another row\'s');
 	is($emulator->control('stats')->{verified}, 4000,
 		'every row is one request, twice');

@@ -345,14 +345,15 @@ my %shapes = (
 	'a status in words' => [ 'HTTP/1.1 two hundred', '38S01' ],
 	'a status of two digits' => [ 'HTTP/1.1 20 OK', '38S01' ],
 	# libcurl 8.14 and newer read three of them.
-	'a status of four digits' => [ 'HTTP/1.1 2000 OK', '(38S01|00000)' ],
+	'a status of four digits' => [ 'HTTP/1.1 2000 OK', '38S01|00000' ],
 	'a negative status' => [ 'HTTP/1.1 -200 OK', '38S01' ],
 	'a NUL in the status' => [ "HTTP/1.1 2\0 OK", '38S01' ],
 	'status 0' => [ 'HTTP/1.1 000 OK', '38S01' ],
 	'no status' => [ 'HTTP/1.1', '38S01' ],
-	'version 9.9' => [ 'HTTP/9.9 200 OK', '38S01' ],
-	'version 1.2' => [ 'HTTP/1.2 200 OK', '38S01' ],
-	'version 3' => [ 'HTTP/3 200 OK', '38S01' ],
+	# libcurl 7.74 takes them for 1.1.
+	'version 9.9' => [ 'HTTP/9.9 200 OK', '38S01|00000' ],
+	'version 1.2' => [ 'HTTP/1.2 200 OK', '38S01|00000' ],
+	'version 3' => [ 'HTTP/3 200 OK', '38S01|00000' ],
 	'version 2 on a connection of 1.1' => [ 'HTTP/2 200', '38S01|00000' ],
 	'another protocol' => [ 'RTSP/1.0 200 OK', '38S01' ],
 	'ICY' => [ 'ICY 200 OK', '38S01|00000' ],
@@ -393,12 +394,13 @@ survives([
 	(map {
 			[ "a chunk: $_->[0]", call(endpoint({ raw =>
 				"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n$_->[1]" })),
-				'58030|38S01' ]
+				$_->[2] // '58030|38S01' ]
 		} ([ 'no size', "\r\nok\r\n0\r\n\r\n" ], [ 'a size in words', "zz\r\nok" ],
 			[ 'a negative size', "-2\r\nok\r\n0\r\n\r\n" ],
 			[ 'a size of 2^64 - 1', "ffffffffffffffff\r\nok" ],
 			[ 'a size of 102 digits', '0' x 101 . "2\r\nok\r\n0\r\n\r\n" ],
-			[ 'C notation', "0x2\r\nok\r\n0\r\n\r\n" ],
+			# libcurl 7.74 reads it.
+			[ 'C notation', "0x2\r\nok\r\n0\r\n\r\n", '58030|38S01|00000' ],
 			[ 'no line break after it', "2\r\nok0\r\n\r\n" ],
 			[ 'a size too small', "1\r\nok\r\n0\r\n\r\n" ])) ]);
 

@@ -39,6 +39,7 @@ my $tls = start_emulator('--tls', @aws, map { ('--cert-name', "$_.amazonaws.com"
 my $local = start_emulator();
 
 my $node = start_surrounded('main', $http, tls => $tls);
+my $major = int($node->safe_psql('postgres', 'SHOW server_version_num') / 10000);
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 
 # What pages call surroundings: variables, then files below the home folder.
@@ -129,7 +130,7 @@ sub plain
 
 	$row =~ s/\Q$url\E/http:\/\/127.0.0.1:8080/;
 	$row =~ s/role "\Q$superuser\E"/role "postgres"/;
-	$row =~ s/\d+(\.\d+)+/VERSION/g if $row =~ /libcurl/;
+	$row =~ s/\d+(\.\d+)+\w?/VERSION/g if $row =~ /libcurl/;
 	$row =~ s/key ending in \w{4}/key ending in TAIL/;
 	$row =~ s/for \d+ s more/for LIFE more/;
 	$row =~ s/\d+ s (ahead of|behind)/SKEW/;
@@ -194,6 +195,7 @@ sub run_page
 			push @exempt, "$block->{where}: $block->{'not run'}";
 			next;
 		}
+		next if $block->{sql} =~ /^\\getenv/m && $major < 15; # as the page says
 		run_block($database, $block);
 	}
 }
