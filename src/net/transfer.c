@@ -349,7 +349,8 @@ on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *addre
 	curl_socket_t fd;
 
 	transfer->resolving = false;
-	if (transfer->parked)
+	/* A name with one bad address is not used at all. */
+	if (transfer->parked || transfer->refusal != NULL)
 		return CURL_SOCKET_BAD;
 	(void) getnameinfo(&address->addr, address->addrlen,
 					   transfer->exchange.address,
