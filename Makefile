@@ -3,11 +3,16 @@
 #   make            build            make demo    a real model scores a real table
 #   make install    install          make test    everything that is tested
 #   make bench      against floor and peers, as ratios
+#   make test-majors    on PostgreSQL 13, 15, 17 and 18
+#   make test-deb       a Debian package, built and tried
+#   make dist           the source in an archive, as PGXN takes it
 #
 # PG_CONFIG chooses the server to build for.
 
 EXTENSION = sagemaker_rt sagemaker_rt_aurora
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" sagemaker_rt.control)
+
+DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' META.json)
 
 MODULE_big = sagemaker_rt
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c src/*/*/*.c)))
@@ -25,16 +30,24 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(PGXS),)
 include $(PGXS)
-else ifneq ($(filter-out demo test bench,$(or $(MAKECMDGOALS),all)),)
+else ifneq ($(filter-out demo test bench test-majors test-deb dist,$(or $(MAKECMDGOALS),all)),)
 $(error no $(PG_CONFIG): install postgresql-server-dev, or say PG_CONFIG=/path/to/pg_config)
 endif
 
 # Headers are few and objects build in seconds: any change rebuilds all.
 $(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h) sagemaker_rt.control
 
-.PHONY: demo test bench
+.PHONY: demo test bench test-majors test-deb dist
 demo test:
 	@PG_CONFIG='$(PG_CONFIG)' test/$@
+
+test-majors test-deb:
+	@test/$(@:test-%=%)
+
+# What is committed, and nothing else.
+dist:
+	git archive --prefix=sagemaker_rt-$(DISTVERSION)/ -o sagemaker_rt-$(DISTVERSION).zip HEAD
+	git archive --prefix=sagemaker_rt-$(DISTVERSION)/ -o sagemaker_rt-$(DISTVERSION).tar.gz HEAD
 
 bench: all
 	@PG_CONFIG='$(PG_CONFIG)' bench/run --install
