@@ -32,7 +32,11 @@ sub start_slow_node
 	return start_node(@arguments);
 }
 
-sub hold_lookups { return append_to_file("$switchboard/hold", '') }
+sub hold_lookups
+{
+	unlink "$switchboard/one";
+	return append_to_file("$switchboard/hold", '');
+}
 
 sub release_lookups { return unlink "$switchboard/hold" }
 
