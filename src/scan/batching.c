@@ -150,9 +150,12 @@ visit(Plan **node, SmrtStep *step, int limit)
 	step->all_wanted = wants_all(*node, step->all_wanted);
 	smrt_unread_drop(*node, step);
 	visit(&(*node)->lefttree, step, limit_of(*node));
+	/* Before its inner side gets a scan of its own, with a row at a time. */
+	unpacked = smrt_lateral_unpack(*node, step, limit);
 	/* A loop goes on with the next outer row when it has seen enough. */
 	step->all_wanted &= !IsA(*node, NestLoop);
-	if (!IsA(*node, MergeJoin) || can_go_back((MergeJoin *) *node))
+	if (unpacked == NULL &&
+		(!IsA(*node, MergeJoin) || can_go_back((MergeJoin *) *node)))
 		visit(&(*node)->righttree, step, 0);
 	switch (nodeTag(*node))
 	{
@@ -180,7 +183,6 @@ visit(Plan **node, SmrtStep *step, int limit)
 	step->all_wanted = wants_all(*node, above.all_wanted);
 	is_lifted = smrt_lift_arguments(*node, step);
 	step->all_wanted = above.all_wanted;
-	unpacked = smrt_lateral_unpack(*node, step, limit);
 	if (unpacked != NULL)
 		*node = split(unpacked, step, limit);
 	else if (can_be_split(*node))

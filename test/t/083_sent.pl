@@ -105,6 +105,7 @@ for (
 	[ "SELECT a.id FROM wide a JOIN wide b ON b.id = a.id + 1 AND fs(a.s) < fs50(b.s) WHERE a.id <= 10", 10, 10 ],
 	[ "SELECT w.id, p FROM wide w, LATERAL fs(w.s) p WHERE w.id <= 40 AND p > '0003'", 8, 16, 16 ],
 	[ 'SELECT w.id, p FROM wide w LEFT JOIN LATERAL fs(w.s) p ON true LIMIT 10', 10 ],
+	[ "SELECT w.id, p FROM wide w, LATERAL fs(w.s) p WHERE w.id <= 10 AND fs50(p) > '0003'", 10, 10 ],
 	[ "SELECT l.* FROM (SELECT id / 100 AS id, s FROM wide WHERE id IN (100, 200, 300)) w, LATERAL guesses(w.id, w.s) l", 21 / 5 ],
 	[ "INSERT INTO parts VALUES (1, fs('0001')), (2, fs('0002')), (3, '0003')", 2 ],
 	[ "VALUES (1, fs('0001') || 'a'), (2, fs('0002') || 'a'), (3, fs('0003') || 'b')", 1, 2 ],
