@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "commands/proclang.h"
 #include "jit/jit.h"
@@ -70,7 +71,8 @@ smrt_batching_advise(void)
 {
 	static bool advised;
 
-	if (advised || !smrt_settings.batch ||
+	/* A worker loads the library in the statement that its leader planned. */
+	if (advised || !smrt_settings.batch || IsParallelWorker() ||
 		GetCurrentStatementStartTimestamp() != installed_in)
 		return;
 	advised = true;

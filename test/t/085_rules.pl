@@ -209,6 +209,11 @@ subtest 'rule 15: scores that nobody reads are not bought' => sub {
 	is($result->{output}, "0001\n0002\n0003", 'before the library is loaded, a set is right');
 	like($result->{errors}, qr/NOTICE:.*row by row.*session_preload_libraries/s, 'and a notice says how to make it fast');
 	unlike($s->run('SELECT fs(s) FROM wide WHERE id < 4')->{errors}, qr/NOTICE/, 'once');
+	$s->must('SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_leader_participation = off');
+	$s->must('CREATE FUNCTION calls(s text) RETURNS text LANGUAGE plpgsql PARALLEL SAFE AS $$BEGIN RETURN fs(s); END$$');
+	$result = $s->run('SELECT count(calls(s)) FROM wide WHERE id < 50');
+	unlike($result->{errors}, qr/NOTICE/, 'nor in a worker, which loads it late');
+	like($s->must('EXPLAIN (ANALYZE, COSTS OFF) SELECT count(calls(s)) FROM wide WHERE id < 50'), qr/Workers Launched: [1-9]/, 'and there was one');
 	$s->quit;
 	$s = Session->new($node);
 	is($s->run('SELECT fs(s) FROM wide WHERE id = 1')->{errors}, '', 'a row alone is no set');
