@@ -335,7 +335,7 @@ split_quals(Plan *node, SmrtStep *step)
 static Plan *
 split_list(Plan *node, SmrtStep *step, int limit)
 {
-	SmrtRewrite		rewrite = {.step = step};
+	SmrtRewrite rewrite = {.step = step};
 
 	rewrite.calls = smrt_callsite_find((Node *) node->targetlist, &step->scope);
 	return rewrite.calls == NIL ? node :

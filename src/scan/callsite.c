@@ -7,8 +7,9 @@
  * row nor sends it where the guard says no.
  *
  * Not found, and so left to run row by row, are calls whose arguments or guard
- * call something volatile, and functions that have a SET clause.  Of a call in another's arguments or guard, only the inner one is found:
- * once that is a column, the other can be.
+ * call something volatile, and functions that have a SET clause.  Of a call in
+ * another's arguments or guard, only the inner one is found: once that is a
+ * column, the other can be.
  */
 #include "postgres.h"
 
@@ -266,7 +267,7 @@ find_in_turn(List *arguments, Finder *finder,
 	{
 		(void) find_calls(lfirst(cell), finder);
 		finder->guard = lappend(list_copy(finder->guard),
-								 passed_over(lfirst(cell)));
+								passed_over(lfirst(cell)));
 	}
 	finder->guard = guard;
 }

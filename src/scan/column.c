@@ -99,8 +99,8 @@ smrt_column_create(List *model, List *expressions, PlanState *parent)
 		column->types[i] = exprType(lfirst(cell));
 	}
 	column->row_context = AllocSetContextCreate(CurrentMemoryContext,
-											  "sagemaker_rt row",
-											  ALLOCSET_DEFAULT_SIZES);
+												"sagemaker_rt row",
+												ALLOCSET_DEFAULT_SIZES);
 	return column;
 }
 
@@ -140,9 +140,9 @@ smrt_column_prepare(SmrtColumn *column)
 		column->model = smrt_model_read(function);
 	else
 		column->model = smrt_model_undeclared(endpoint,
-											intVal(list_nth(column->description,
+											  intVal(list_nth(column->description,
 															SMRT_MODEL_MAX_ROWS)),
-											column->n_arguments, column->types);
+											  column->n_arguments, column->types);
 	MemoryContextSwitchTo(before);
 }
 
@@ -238,7 +238,7 @@ evaluate(SmrtColumn *column, ExprContext *econtext)
 {
 	for (int i = 0; i < column->n_arguments; i++)
 		column->values[i] = ExecEvalExpr(column->arguments[i], econtext,
-									   &column->nulls[i]);
+										 &column->nulls[i]);
 }
 
 bool
@@ -350,7 +350,7 @@ smrt_column_counts(const SmrtColumn *column)
 
 void
 smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
-				  ExplainState *es)
+					ExplainState *es)
 {
 	const SmrtModel *model;
 

@@ -18,7 +18,7 @@ typedef struct SmrtColumn SmrtColumn;
  * execute the function.
  */
 extern SmrtColumn *smrt_column_create(List *model, List *expressions,
-								  PlanState *parent);
+									  PlanState *parent);
 
 /*
  * Reads the model's definition, if that was not done.  Not at the start: a
@@ -59,6 +59,6 @@ extern const SmrtEngineCounts *smrt_column_counts(const SmrtColumn *column);
 
 /* What it does, and with ANALYZE what was sent, by whomever. */
 extern void smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
-							  ExplainState *es);
+								ExplainState *es);
 
 #endif							/* SMRT_SCAN_COLUMN_H */

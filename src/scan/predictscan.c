@@ -1,7 +1,7 @@
 /*
  * The node.  It pulls rows from its child ahead of what it has to give, keeps
- * each as a minimal tuple, gives its values to the column of each call, and hands the
- * rows out in order with the predictions as columns.
+ * each as a minimal tuple, gives its values to the column of each call, and hands
+ * the rows out in order with the predictions as columns.
  *
  * It has a loop, a qual and a projection of its own: ExecScan() would trust our
  * recheck under EvalPlanQual, where only the child knows the tuple.
@@ -168,7 +168,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 		scan->columns[foreach_current_index(cell)] =
 			smrt_column_create(lfirst(cell),
 							 list_nth(plan->custom_exprs, foreach_current_index(cell)),
-							 &node->ss.ps);
+							   &node->ss.ps);
 	scan->limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
 	scan->all_wanted = intVal(list_nth(plan->custom_private, SMRT_SCAN_ALL_WANTED));
 	/* Until the models say more. */
@@ -341,7 +341,7 @@ give_out(PredictScan *scan)
 		int			column = scan->n_child_columns + i;
 
 		slot->tts_values[column] = smrt_column_give(scan->columns[i],
-												  &slot->tts_isnull[column]);
+													&slot->tts_isnull[column]);
 	}
 	ExecStoreVirtualTuple(slot);
 	MemoryContextSwitchTo(before);
