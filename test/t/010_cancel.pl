@@ -214,7 +214,7 @@ is_deeply(\@taking_signals, [],
 SKIP:
 {
 	skip 'PostgreSQL 13 does not look', 2
-	  if $admin->must('SHOW server_version_num') < 140000;
+	  if major_version($node) < 14;
 	my ($resolving) = @stages;
 	my $lonely =
 	  Session->new($node, "SET client_connection_check_interval = '50ms'");

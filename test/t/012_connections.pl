@@ -156,8 +156,7 @@ $setup->must("INSERT INTO rows SELECT i, repeat('p', 1000)
 $setup->must('ANALYZE rows');
 $setup->quit;
 
-my $wakes_by_signal =
-  $node->safe_psql('postgres', 'SHOW server_version_num') < 140000;
+my $wakes_by_signal = major_version($node) < 14;
 for ([ $http, 'HTTP' ], [ $tls, 'TLS' ])
 {
 	my ($emulator, $over) = @$_;

@@ -38,7 +38,7 @@ sub header
 #
 
 my $every_byte =
-  q{(SELECT string_agg(set_byte('\x00', 0, n % 256), '' ORDER BY n) FROM generate_series(0, %d) AS n)};
+  q{(SELECT string_agg(set_byte('\x00', 0, n %% 256), '' ORDER BY n) FROM generate_series(0, %d) AS n)};
 
 is(result_of('SELECT (sagemaker_invoke(\'echo\', body)).body = body FROM '
 	  . sprintf($every_byte, 255) . ' AS t(body)'),

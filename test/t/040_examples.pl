@@ -39,7 +39,7 @@ my $tls = start_emulator('--tls', @aws, map { ('--cert-name', "$_.amazonaws.com"
 my $local = start_emulator();
 
 my $node = start_surrounded('main', $http, tls => $tls);
-my $major = int($node->safe_psql('postgres', 'SHOW server_version_num') / 10000);
+my $major = major_version($node);
 my $superuser = $node->safe_psql('postgres', 'SELECT current_user');
 
 # What pages call surroundings: variables, then files below the home folder.

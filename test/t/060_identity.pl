@@ -837,7 +837,7 @@ for my $row (
 	SKIP:
 	{
 		skip 'which role set a placeholder is not recorded', 1
-		  if $node->pg_version < ($since // 0);
+		  if major_version($node) < ($since // 0);
 		my $session = login_as($login);
 		$session->must($_ =~ /\(/ ? "SELECT $_" : $_) for @statements;
 		is(join(' then ', map { became_of($session, $_) } $first, $second),

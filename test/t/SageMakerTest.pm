@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_emulator start_node failure fails_with);
+our @EXPORT = qw(start_emulator start_node major_version failure fails_with);
 
 my $emulator_program = dirname(__FILE__) . '/../emulator/emulator.py';
 my $python = $ENV{PYTHON} || '/usr/bin/python3';
@@ -118,6 +118,13 @@ sub DESTROY
 	my ($self) = @_;
 	local $?;
 	$self->stop;
+}
+
+# PostgreSQL's, of a node that runs.
+sub major_version
+{
+	my ($node) = @_;
+	return int($node->safe_psql('postgres', 'SHOW server_version_num') / 10000);
 }
 
 # A cluster with the extension, its settings naming the emulator and its key.
