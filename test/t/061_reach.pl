@@ -130,7 +130,8 @@ for my $name (@bound)
 		"ALTER SYSTEM $name" => "ALTER SYSTEM SET $name = '$value'",
 		"ALTER DATABASE $name" => "ALTER DATABASE postgres SET $name = '$value'");
 }
-all_fail('plain', \%commands, qr/^(42501: permission denied to set parameter "sagemaker_rt|42501: must be|25001: ALTER SYSTEM)/,
+# 55P02: only the configuration file can, for anybody.
+all_fail('plain', \%commands, qr/^(42501: permission denied to set parameter "sagemaker_rt|55P02: parameter "sagemaker_rt|42501: must be|25001: ALTER SYSTEM)/,
 	'a plain role cannot set where calls go and what is trusted');
 is(join(' ', outcomes_of('plain', map { "SET $_ = '$value_of{$_}'" } sort keys %free_setting)),
 	join(' ', ('00000') x keys %free_setting), 'but what a call may cost');
