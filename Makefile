@@ -24,7 +24,7 @@ REGRESS = $(patsubst sql/%.sql,%,$(filter-out $(DATA),$(sort $(wildcard sql/*.sq
 CURL_CONFIG ?= curl-config
 PG_CPPFLAGS = -Isrc -DSMRT_VERSION='"$(EXTVERSION)"' $(shell $(CURL_CONFIG) --cflags)
 PG_CFLAGS = -std=gnu11
-SHLIB_LINK = $(shell $(CURL_CONFIG) --libs) -lcrypto
+SHLIB_LINK = $(shell $(CURL_CONFIG) --libs) -lcrypto -lm
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)

@@ -984,6 +984,130 @@ COMMENT ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) IS
 'what a call would find, step by step: settings, region, credentials, host, name lookup, connection, clock and, if asked to send, the service''s word on the endpoint';
 
 --
+-- What happened
+--
+
+CREATE FUNCTION @extschema@.sagemaker_stat_endpoints(
+	OUT database oid,
+	OUT role oid,
+	OUT server text,
+	OUT endpoint text,
+	OUT model text,
+	OUT calls bigint,
+	OUT rows bigint,
+	OUT requests bigint,
+	OUT retries bigint,
+	OUT throttles bigint,
+	OUT errors_refused bigint,
+	OUT errors_denied bigint,
+	OUT errors_model bigint,
+	OUT errors_throttled bigint,
+	OUT errors_service bigint,
+	OUT errors_network bigint,
+	OUT errors_timeout bigint,
+	OUT errors_reply bigint,
+	OUT cancelled bigint,
+	OUT bytes_sent bigint,
+	OUT bytes_received bigint,
+	OUT connections_opened bigint,
+	OUT connections_reused bigint,
+	OUT request_time float8,
+	OUT request_p50 float8,
+	OUT request_p95 float8,
+	OUT request_p99 float8,
+	OUT request_histogram bigint[],
+	OUT last_sqlstate text,
+	OUT last_error text,
+	OUT last_error_at timestamptz,
+	OUT since timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 100;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stat_endpoints() IS
+'statistics of calls, by the oids of database and role; of one''s own role, or of all for members of pg_read_all_stats';
+
+CREATE VIEW @extschema@.sagemaker_stat_endpoints AS
+SELECT d.datname AS database, r.rolname AS role, s.server, s.endpoint, s.model,
+	s.calls, s.rows, s.requests, s.retries, s.throttles,
+	s.errors_refused, s.errors_denied, s.errors_model, s.errors_throttled, s.errors_service,
+	s.errors_network, s.errors_timeout, s.errors_reply, s.cancelled, s.bytes_sent,
+	s.bytes_received, s.connections_opened, s.connections_reused, s.request_time, s.request_p50,
+	s.request_p95, s.request_p99, s.request_histogram, s.last_sqlstate, s.last_error,
+	s.last_error_at, s.since
+FROM @extschema@.sagemaker_stat_endpoints() AS s
+LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.database
+LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.role;
+
+COMMENT ON VIEW @extschema@.sagemaker_stat_endpoints IS
+'what was asked of endpoints, by whom and through which model, and what came of it: of the whole server if shared_preload_libraries has the library, else of this session';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.database IS 'whose calls: NULL if it was dropped';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.role IS 'who called: NULL if it was dropped';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.server IS 'foreign server that they went by; NULL: none';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.endpoint IS 'name of the endpoint';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.model IS 'model function; NULL: a call without one';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.calls IS 'calls begun; a batch of rows is one';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.rows IS 'rows in these calls';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.requests IS 'HTTP requests that were sent as a whole, retries among them';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.retries IS 'attempts beyond the first of a call';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.throttles IS 'attempts that the service throttled';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_refused IS 'calls that failed: refused as wrong or too large';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_denied IS 'calls that failed: key, signature or permission';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_model IS 'calls that failed: the model';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_throttled IS 'calls that failed: throttled, or the model not ready';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_service IS 'calls that failed: the service';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_network IS 'calls that failed: name, connection, TLS, cut off';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_timeout IS 'calls that failed: no answer in time';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_reply IS 'calls that failed: an answer that is none, or too large';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.cancelled IS 'calls that nobody waited for to the end';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.bytes_sent IS 'bytes of bodies sent';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.bytes_received IS 'bytes of bodies received';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.connections_opened IS 'requests that opened a connection';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.connections_reused IS 'requests that reused one';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.request_time IS 'time of all answered requests, in milliseconds';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.request_p50 IS 'median time of an answered request, in milliseconds, within a tenth';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.request_p95 IS '95th percentile of it';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.request_p99 IS '99th percentile of it';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.request_histogram IS 'how many requests took up to 64 microseconds times 2^((i - 1) / 4), and longer than the one before';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.last_sqlstate IS 'SQLSTATE of the last failed call';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.last_error IS 'the services code for it, or what happened';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.last_error_at IS 'when that was';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.since IS 'when counting began';
+
+CREATE FUNCTION @extschema@.sagemaker_stat_connections(
+	OUT address text,
+	OUT port int,
+	OUT opened_at timestamptz,
+	OUT used_at timestamptz,
+	OUT requests bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stat_connections() IS
+'connections that this session keeps';
+
+CREATE VIEW @extschema@.sagemaker_stat_connections AS
+SELECT address, port, opened_at, used_at, requests
+FROM @extschema@.sagemaker_stat_connections();
+
+COMMENT ON VIEW @extschema@.sagemaker_stat_connections IS
+'connections that this session keeps for its next calls';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_connections.address IS 'address of the host, or of the proxy';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_connections.port IS 'its port';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_connections.opened_at IS 'when it was opened';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_connections.used_at IS 'when the last request over it ended';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_connections.requests IS 'requests answered over it';
+
+CREATE FUNCTION @extschema@.sagemaker_stat_reset()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stat_reset() IS
+'forgets the statistics of all endpoints, databases and roles';
+
+--
 -- What is running
 --
 
@@ -1066,3 +1190,10 @@ REVOKE ALL ON TYPE @extschema@.sagemaker_delta FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_answer FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_endpoints() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_connections() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_reset() FROM PUBLIC;
+
+-- Who may see everybody's statistics sees these.
+GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_stat_endpoints() TO pg_read_all_stats;
+GRANT SELECT ON @extschema@.sagemaker_stat_endpoints TO pg_read_all_stats;

@@ -1,14 +1,16 @@
 /*
  * sagemaker_rt: SageMaker models inside SQL.
  *
- * The library's entry: settings, the planner step, the queue's launcher and nothing else.  No
- * network, no thread and no descriptor comes of loading it, as it may be loaded by the postmaster.
+ * The library's entry: settings, shared memory, the planner step, the queue's launcher and nothing
+ * else.  No network, no thread and no descriptor comes of loading it, as it may be loaded by the
+ * postmaster.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "pg/compat.h"
 #include "pg/settings.h"
+#include "pg/shared.h"
 #include "queue/launcher.h"
 #include "scan/batching.h"
 #include "scan/predictscan.h"
@@ -25,6 +27,7 @@ void
 _PG_init(void)
 {
 	smrt_settings_define();
+	smrt_shared_install();
 	smrt_predictscan_register();
 	smrt_batching_install();
 	smrt_launcher_install();

@@ -16,6 +16,7 @@
 #include "call/host.h"
 #include "call/location.h"
 #include "call/streamevent.h"
+#include "call/tally.h"
 #include "net/pump.h"
 #include "pg/alloc.h"
 #include "pg/compat.h"
@@ -32,6 +33,7 @@ typedef struct CallState
 	SmrtCallSet *set;
 	SmrtRequest request;
 	SmrtAttemptPlan plan;
+	SmrtTally	tally;
 	SmrtExchange *exchange;		/* under way, or finished and unreleased */
 	MemoryContext words;		/* of the last fault, or parts; NULL: none yet */
 	bool		finished;
@@ -56,6 +58,7 @@ struct SmrtCallSet
 
 static void end_all(void *arg);
 static void end_calls(dlist_head *list);
+static void end_attempt(CallState *call);
 static void locate(SmrtCallSet *set, int64 give_up_at_ms);
 static void send_due(SmrtCallSet *set);
 static void send_attempt(CallState *call);
@@ -116,10 +119,22 @@ end_calls(dlist_head *list)
 	{
 		CallState  *call = STATE(iter.cur);
 
-		if (call->exchange != NULL)
-			smrt_exchange_end(call->exchange);
-		call->exchange = NULL;
+		end_attempt(call);
+		if (!call->finished)
+			smrt_tally_cancelled(&call->tally);
 	}
+}
+
+/* Whatever became of it: it may be under way. */
+static void
+end_attempt(CallState *call)
+{
+	if (call->exchange == NULL)
+		return;
+	smrt_tally_attempt(&call->tally, call->call.report.attempts,
+					   call->exchange, call->call.reply.fault.kind);
+	smrt_exchange_end(call->exchange);
+	call->exchange = NULL;
 }
 
 SmrtCall *
@@ -144,6 +159,7 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 		elog(ERROR, "could not compute a SHA-256 digest");
 	call->send_at_ms = now_ms;
 	call->give_up_at_ms = give_up_at_ms;
+	smrt_tally_begin(&call->tally, set->target, &call->request);
 	dlist_push_tail(&set->active, &call->call.node);
 	return &call->call;
 }
@@ -210,8 +226,7 @@ smrt_call_release(SmrtCall *handed_out)
 	CallState  *call = (CallState *) handed_out;
 
 	dlist_delete(&handed_out->node);
-	if (call->exchange != NULL)
-		smrt_exchange_end(call->exchange);
+	end_attempt(call);
 	if (call->words != NULL)
 		MemoryContextDelete(call->words);
 	pfree(call);
@@ -244,6 +259,7 @@ send_attempt(CallState *call)
 
 	note_key(&call->call.report, keys);
 	call->call.report.attempts++;
+	call->call.reply.fault.kind = SMRT_FAULT_NONE;
 	call->exchange = smrt_attempt_start(&call->plan, keys,
 										call->call.report.attempts,
 										set->host->skew_s,
@@ -256,6 +272,7 @@ send_attempt(CallState *call)
 		memset(&call->call.reply, 0, sizeof(call->call.reply));
 		call->call.reply.fault.kind = SMRT_FAULT_NO_MEMORY;
 		call->call.reply.fault.text = smrt_span("the request could not be signed");
+		smrt_tally_failure(&call->tally, &call->call.reply.fault);
 		call->finished = true;
 	}
 }
@@ -293,10 +310,7 @@ settle(CallState *call)
 		finish(call);
 	}
 	else if (correct_skew(call) || renew_keys(call) || try_again(call))
-	{
-		smrt_exchange_end(call->exchange);
-		call->exchange = NULL;
-	}
+		end_attempt(call);
 	else
 		finish(call);
 }
@@ -342,8 +356,7 @@ smrt_call_fail(SmrtCall *handed_out, const SmrtFault *fault,
 		finish(call);
 		return false;
 	}
-	smrt_exchange_end(call->exchange);
-	call->exchange = NULL;
+	end_attempt(call);
 	call->finished = false;
 	dlist_delete(&handed_out->node);
 	dlist_push_tail(&call->set->active, &handed_out->node);
@@ -458,7 +471,10 @@ finish(CallState *call)
 	SmrtReport *report = &call->call.report;
 
 	if (call->call.reply.fault.kind != SMRT_FAULT_NONE)
+	{
 		blot_keys(call);
+		smrt_tally_failure(&call->tally, &call->call.reply.fault);
+	}
 	if (exchange->failure != SMRT_FAULT_NONE)
 		report->phase = smrt_phase_name(exchange->phase);
 	if (exchange->done)

@@ -52,6 +52,8 @@ typedef struct SmrtRequest
 	SmrtSpan	endpoint;		/* GetObject: absent */
 	SmrtSpan	object;			/* GetObject: its location, for messages */
 	SmrtSpan	path;			/* GetObject: bucket and key, as sent */
+	const char *model;			/* function that asks, for the statistics; NULL: none */
+	int			rows;			/* in the body */
 	SmrtSpan	body;			/* absent: InvokeEndpointAsync's is in S3 */
 	SmrtSpan	members[SMRT_MEMBER_COUNT]; /* absent ones are not sent */
 	const SmrtHeader *extra;	/* members that AWS added later */

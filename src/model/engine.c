@@ -293,6 +293,7 @@ send_batch(SmrtEngine *engine, Batch *batch)
 	if (engine->inference_ids != NULL)
 		request.members[SMRT_MEMBER_INFERENCE_ID] =
 			smrt_span(engine->inference_ids[batch->first_row]);
+	request.rows = batch->pack.n_pieces;
 	batch->call = smrt_callset_submit(engine->set, &request);
 	engine->n_in_flight++;
 	smrt_callset_start(engine->set);

@@ -120,7 +120,7 @@ void
 smrt_invocations_send(SmrtInvocations *invocations, const Datum *values,
 					  const bool *nulls)
 {
-	SmrtRequest request = {0};
+	SmrtRequest request = {.rows = 1};
 	SmrtTarget *target;
 	SmrtLimits	limits;
 	Invocation *invocation;

@@ -14,6 +14,7 @@ smrt_modelrequest_fill(const SmrtModel *model, SmrtRequest *request)
 	memset(request, 0, sizeof(*request));
 	request->operation = smrt_model_operation(model);
 	request->endpoint = smrt_span(model->endpoint);
+	request->model = model->name;
 	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
 		request->members[i] = smrt_span(model->members[i]);
 	if (model->members[SMRT_MEMBER_CONTENT_TYPE] == NULL)

@@ -24,6 +24,7 @@ smrt_predictstream_open(const SmrtModel *model, const Datum *values,
 		return NULL;
 	smrt_modelrequest_fill(model, &request);
 	request.body = smrt_buf_span(&pack.body);
+	request.rows = 1;
 	target = smrt_modelrequest_target(model, &limits);
 	return smrt_textset_create(smrt_stream_open(target, &limits, &request),
 							   smrt_deltas_path(model->predictions),

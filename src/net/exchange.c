@@ -7,6 +7,7 @@
 #include <sys/time.h>
 
 #include "aws/digest.h"
+#include "net/connection.h"
 #include "net/pump.h"
 #include "net/transfer.h"
 
@@ -182,6 +183,22 @@ smrt_exchange_end(SmrtExchange *exchange)
 	}
 }
 
+void
+smrt_exchange_trace(const SmrtExchange *exchange, SmrtTrace *trace)
+{
+	const SmrtTransfer *transfer = (const SmrtTransfer *) exchange;
+	SmrtPhase	phase = exchange->phase;
+
+	if (!exchange->done)
+		phase = phase_of(transfer);
+	else if (exchange->failure == SMRT_FAULT_NONE)
+		phase = SMRT_PHASE_READING;
+	trace->connected = phase >= SMRT_PHASE_SENDING;
+	trace->reused = trace->connected && !transfer->opened;
+	trace->sent = phase >= SMRT_PHASE_WAITING;
+	trace->received = transfer->received;
+}
+
 static void
 park(SmrtTransfer *transfer)
 {
@@ -204,6 +221,7 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 	SmrtExchange *exchange = &transfer->exchange;
 	long		status = 0;
 	char	   *ip;
+	curl_socket_t fd = CURL_SOCKET_BAD;
 
 	if (code != CURLE_OK)
 	{
@@ -223,6 +241,8 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 		return;
 	}
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET, &fd);
+	smrt_connection_used(fd);
 	exchange->status = (int) status;
 	exchange->headers = smrt_buf_span(&transfer->headers);
 	exchange->body = smrt_buf_span(&transfer->body);
@@ -418,6 +438,8 @@ take_transfer(const SmrtExchangeSpec *spec)
 	transfer->headers_ended = false;
 	transfer->refusal = NULL;
 	transfer->socket = CURL_SOCKET_BAD;
+	transfer->opened = false;
+	transfer->received = 0;
 	transfer->paused = false;
 	transfer->has_news = false;
 	transfer->header_bytes = 0;

@@ -110,6 +110,18 @@ smrt_exchange_is_success(const SmrtExchange *exchange)
 								  exchange->status >= 200 && exchange->status <= 299);
 }
 
+/* What became of one so far, done or not. */
+typedef struct SmrtTrace
+{
+	bool		connected;
+	bool		reused;			/* over a connection that was there */
+	bool		sent;			/* all of it has left this process */
+	int64		received;		/* bytes of the answer's body */
+} SmrtTrace;
+
+extern void smrt_exchange_trace(const SmrtExchange *exchange,
+								SmrtTrace *trace);
+
 /* The name of a phase, for messages: "connecting". */
 extern const char *smrt_phase_name(SmrtPhase phase);
 

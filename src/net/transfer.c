@@ -11,6 +11,7 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include "net/connection.h"
 #include "net/pump.h"
 #include "net/transfer.h"
 #include "storage/fd.h"
@@ -378,7 +379,9 @@ on_open_socket(void *userdata, curlsocktype purpose, struct curl_sockaddr *addre
 		ReleaseExternalFD();
 		return CURL_SOCKET_BAD;
 	}
+	smrt_connection_opened(fd, &address->addr, address->addrlen);
 	transfer->socket = fd;
+	transfer->opened = true;
 	return fd;
 }
 
@@ -386,6 +389,7 @@ static int
 on_close_socket(void *userdata, curl_socket_t fd)
 {
 	smrt_pump_forget(fd);
+	smrt_connection_closed(fd);
 	ReleaseExternalFD();
 	return close(fd);
 }
@@ -456,5 +460,8 @@ on_body(char *data, size_t size, size_t n, void *userdata)
 	}
 	if (transfer->renewed_ms > 0)
 		transfer->finish_by_ms = smrt_pump_now_ms() + transfer->renewed_ms;
-	return smrt_buf_append(&transfer->body, data, size * n) ? size * n : 0;
+	if (!smrt_buf_append(&transfer->body, data, size * n))
+		return 0;
+	transfer->received += size * n;
+	return size * n;
 }

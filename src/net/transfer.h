@@ -38,6 +38,8 @@ typedef struct SmrtTransfer
 	SmrtAddressRule addresses;
 	const char *refusal;		/* why a callback ended it, or NULL */
 	curl_socket_t socket;		/* it uses, or used last; may be closed */
+	bool		opened;			/* one was opened for it */
+	int64		received;		/* bytes of body, those read out included */
 	int64		connect_by_ms;	/* on the pump's clock */
 	int64		finish_by_ms;
 	int			renewed_ms;		/* as in the spec, as the next */

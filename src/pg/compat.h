@@ -5,6 +5,7 @@
 #ifndef SMRT_PG_COMPAT_H
 #define SMRT_PG_COMPAT_H
 
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_proc.h"
@@ -12,6 +13,7 @@
 #include "nodes/plannodes.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
@@ -133,6 +135,30 @@ smrt_wait_set_create(int nevents)
 	return CreateWaitEventSet(NULL, nevents);
 #else
 	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
+/* Has request called when a library may ask for shared memory; it calls next. */
+static inline void
+smrt_shared_request_at(void (*request) (void), void (**next) (void))
+{
+#if PG_VERSION_NUM >= 150000
+	*next = shmem_request_hook;
+	shmem_request_hook = request;
+#else
+	*next = NULL;
+	request();
+#endif
+}
+
+/* The role that may see everybody's statistics. */
+static inline bool
+smrt_may_read_all_stats(Oid role)
+{
+#if PG_VERSION_NUM >= 140000
+	return has_privs_of_role(role, ROLE_PG_READ_ALL_STATS);
+#else
+	return has_privs_of_role(role, DEFAULT_ROLE_READ_ALL_STATS);
 #endif
 }
 

@@ -103,6 +103,18 @@ smrt_report_fault_at(int level, const SmrtFault *fault,
 			 words.hint ? errhint("%s", words.hint) : 0));
 }
 
+int
+smrt_report_sqlstate(SmrtFaultKind kind)
+{
+	return rows[kind].sqlstate;
+}
+
+const char *
+smrt_report_what(SmrtFaultKind kind)
+{
+	return rows[kind].what;
+}
+
 void
 smrt_report_words(const SmrtFault *fault, const SmrtReport *report,
 				  SmrtReportWords *words)

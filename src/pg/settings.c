@@ -184,6 +184,12 @@ smrt_settings_define(void)
 							PGC_USERSET, GUC_UNIT_S, NULL, note_change_int,
 							NULL);
 	define_queue_settings();
+	/* The size of shared memory is settled when the server starts. */
+	DefineCustomIntVariable(PREFIX "stat_max",
+							"Most entries that the statistics of endpoints keep.",
+							NULL, &smrt_settings.stat_max, 1000, 10, 100000,
+							smrt_preloaded ? PGC_POSTMASTER : PGC_SIGHUP, 0,
+							NULL, NULL, NULL);
 	smrt_ownsettings_define(PREFIX);
 	smrt_reserve_settings("sagemaker_rt");
 }

@@ -46,6 +46,7 @@ typedef struct SmrtSettings
 	bool		batch;			/* predict many rows at a time */
 	int			concurrency;	/* most requests in flight for one call */
 	int			idle_timeout;	/* s */
+	int			stat_max;		/* most entries of the statistics */
 	SmrtLimits	limits;
 	SmrtQueueSettings queue;
 } SmrtSettings;

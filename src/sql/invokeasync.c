@@ -73,7 +73,7 @@ Datum
 sagemaker_invoke_async(PG_FUNCTION_ARGS)
 {
 	CallSite   *site = call_site(fcinfo);
-	SmrtRequest request = {.operation = SMRT_OPERATION_ASYNC};
+	SmrtRequest request = {.operation = SMRT_OPERATION_ASYNC,.rows = 1};
 	SmrtTarget *target;
 	SmrtLimits	limits;
 	SmrtCallSet *set;

@@ -39,7 +39,7 @@ smrt_streamcall_open(FunctionCallInfo fcinfo, int n_own)
 {
 	const int	server = SMRT_STREAM_OWN_ARGUMENTS + n_own;
 	const int	options = server + 1;
-	SmrtRequest request = {.operation = SMRT_OPERATION_STREAM};
+	SmrtRequest request = {.operation = SMRT_OPERATION_STREAM,.rows = 1};
 	SmrtTarget *target;
 	SmrtLimits	limits;
 	Oid		   *types;

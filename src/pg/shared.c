@@ -1,0 +1,86 @@
+/*
+ * Shared memory: what is asked for before the server starts, and found when it
+ * has.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pg/compat.h"
+#include "pg/settings.h"
+#include "pg/shared.h"
+#include "pg/statistics.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+#define TRANCHE "sagemaker_rt"
+
+static void (*next_request) (void);
+static shmem_startup_hook_type next_startup;
+static LWLockPadded *locks;		/* NULL: nothing is shared */
+
+static void request(void);
+static void startup(void);
+
+void
+smrt_shared_install(void)
+{
+	if (!smrt_preloaded)
+		return;
+	smrt_shared_request_at(request, &next_request);
+	next_startup = shmem_startup_hook;
+	shmem_startup_hook = startup;
+}
+
+static void
+request(void)
+{
+	if (next_request != NULL)
+		next_request();
+	RequestAddinShmemSpace(smrt_statistics_size());
+	RequestNamedLWLockTranche(TRANCHE, SMRT_LOCK_COUNT);
+}
+
+/* In the postmaster, again after a crash; in each process where it is no fork. */
+static void
+startup(void)
+{
+	if (next_startup != NULL)
+		next_startup();
+	locks = GetNamedLWLockTranche(TRANCHE);
+	smrt_statistics_attach();
+}
+
+HTAB *
+smrt_shared_table(const SmrtTableSpec *spec)
+{
+	HASHCTL		control = {.keysize = spec->key_size,.entrysize = spec->entry_size};
+	HTAB	   *table;
+
+	if (locks == NULL)
+		return hash_create(spec->name, 16, &control, HASH_ELEM | HASH_BLOBS);
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	table = ShmemInitHash(spec->name, spec->max, spec->max, &control,
+						  HASH_ELEM | HASH_BLOBS);
+	LWLockRelease(AddinShmemInitLock);
+	return table;
+}
+
+void *
+smrt_shared_enter(HTAB *table, const void *key, bool *found)
+{
+	return hash_search(table, key, locks ? HASH_ENTER_NULL : HASH_ENTER, found);
+}
+
+void
+smrt_lock(SmrtLock lock, LWLockMode mode)
+{
+	if (locks != NULL)
+		LWLockAcquire(&locks[lock].lock, mode);
+}
+
+void
+smrt_unlock(SmrtLock lock)
+{
+	if (locks != NULL)
+		LWLockRelease(&locks[lock].lock);
+}
