@@ -1006,6 +1006,7 @@ CREATE FUNCTION @extschema@.sagemaker_stat_endpoints(
 	OUT errors_network bigint,
 	OUT errors_timeout bigint,
 	OUT errors_reply bigint,
+	OUT errors_unsent bigint,
 	OUT cancelled bigint,
 	OUT bytes_sent bigint,
 	OUT bytes_received bigint,
@@ -1031,7 +1032,7 @@ CREATE VIEW @extschema@.sagemaker_stat_endpoints AS
 SELECT d.datname AS database, r.rolname AS role, s.server, s.endpoint, s.model,
 	s.calls, s.rows, s.requests, s.retries, s.throttles,
 	s.errors_refused, s.errors_denied, s.errors_model, s.errors_throttled, s.errors_service,
-	s.errors_network, s.errors_timeout, s.errors_reply, s.cancelled, s.bytes_sent,
+	s.errors_network, s.errors_timeout, s.errors_reply, s.errors_unsent, s.cancelled, s.bytes_sent,
 	s.bytes_received, s.connections_opened, s.connections_reused, s.request_time, s.request_p50,
 	s.request_p95, s.request_p99, s.request_histogram, s.last_sqlstate, s.last_error,
 	s.last_error_at, s.since
@@ -1059,6 +1060,7 @@ COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_service IS 'calls 
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_network IS 'calls that failed: name, connection, TLS, cut off';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_timeout IS 'calls that failed: no answer in time';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_reply IS 'calls that failed: an answer that is none, or too large';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_unsent IS 'calls that failed unsent: the endpoint fails, or no turn came in time';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.cancelled IS 'calls that nobody waited for to the end';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.bytes_sent IS 'bytes of bodies sent';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.bytes_received IS 'bytes of bodies received';
@@ -1073,6 +1075,35 @@ COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.last_sqlstate IS 'SQLSTAT
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.last_error IS 'the services code for it, or what happened';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.last_error_at IS 'when that was';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.since IS 'when counting began';
+
+CREATE FUNCTION @extschema@.sagemaker_stat_governor(
+	OUT host text,
+	OUT endpoint text,
+	OUT in_flight int,
+	OUT failures int,
+	OUT breaker_open boolean,
+	OUT rate float8,
+	OUT retry_tokens int)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_stat_governor() IS
+'what holds requests back now';
+
+CREATE VIEW @extschema@.sagemaker_stat_governor AS
+SELECT host, endpoint, in_flight, failures, breaker_open, rate, retry_tokens
+FROM @extschema@.sagemaker_stat_governor();
+
+COMMENT ON VIEW @extschema@.sagemaker_stat_governor IS
+'what holds requests back now: of the whole server if shared_preload_libraries has the library, else of this session';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_governor.host IS 'host, with its port';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_governor.endpoint IS 'name of the endpoint; NULL: the host as a whole';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_governor.in_flight IS 'requests in flight';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_governor.failures IS 'requests that failed since the last success';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_governor.breaker_open IS 'whether it is asked by a probe only';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_governor.rate IS 'requests a second that it is asked at most; NULL: no limit';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_governor.retry_tokens IS 'what the host''s quota of retries still has';
 
 CREATE FUNCTION @extschema@.sagemaker_stat_connections(
 	OUT address text,
@@ -1191,9 +1222,11 @@ REVOKE ALL ON TYPE @extschema@.sagemaker_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_answer FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_endpoints() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_governor() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_connections() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_reset() FROM PUBLIC;
 
 -- Who may see everybody's statistics sees these.
 GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_stat_endpoints() TO pg_read_all_stats;
-GRANT SELECT ON @extschema@.sagemaker_stat_endpoints TO pg_read_all_stats;
+GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_stat_governor() TO pg_read_all_stats;
+GRANT SELECT ON @extschema@.sagemaker_stat_endpoints, @extschema@.sagemaker_stat_governor TO pg_read_all_stats;

@@ -25,6 +25,10 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_HEADERS_TOO_LARGE,	/* over a limit that is fixed */
 	SMRT_FAULT_NO_MEMORY,		/* ours */
 
+	/* not sent */
+	SMRT_FAULT_NO_TURN,			/* too many others were in flight for too long */
+	SMRT_FAULT_BREAKER,			/* the endpoint has failed too often */
+
 	/* said by the service */
 	SMRT_FAULT_REFUSED,			/* ValidationError and its like */
 	SMRT_FAULT_TOO_LARGE,		/* 413: the request's body */

@@ -20,6 +20,7 @@
 #include "net/pump.h"
 #include "pg/alloc.h"
 #include "pg/compat.h"
+#include "pg/governor.h"
 
 /* Skew that matters: the service refuses signatures off by five minutes. */
 #define SKEW_THRESHOLD_S (4 * 60)
@@ -34,6 +35,8 @@ typedef struct CallState
 	SmrtRequest request;
 	SmrtAttemptPlan plan;
 	SmrtTally	tally;
+	SmrtGovernorKey governor;
+	SmrtTurn	turn;
 	SmrtExchange *exchange;		/* under way, or finished and unreleased */
 	MemoryContext words;		/* of the last fault, or parts; NULL: none yet */
 	bool		finished;
@@ -59,9 +62,12 @@ struct SmrtCallSet
 static void end_all(void *arg);
 static void end_calls(dlist_head *list);
 static void end_attempt(CallState *call);
+static SmrtSpan host_of(const SmrtTarget *target);
 static void locate(SmrtCallSet *set, int64 give_up_at_ms);
 static void send_due(SmrtCallSet *set);
 static void send_attempt(CallState *call);
+static bool take_turn(CallState *call, int64 now, int timeout);
+static void fail_unsent(CallState *call, SmrtFaultKind kind, const char *text);
 static void settle(CallState *call);
 static void begin_words(CallState *call);
 static void note_key(SmrtReport *report, const SmrtKeys *keys);
@@ -129,6 +135,7 @@ end_calls(dlist_head *list)
 static void
 end_attempt(CallState *call)
 {
+	smrt_governor_leave(&call->governor, &call->turn);
 	if (call->exchange == NULL)
 		return;
 	smrt_tally_attempt(&call->tally, call->call.report.attempts,
@@ -159,6 +166,7 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 		elog(ERROR, "could not compute a SHA-256 digest");
 	call->send_at_ms = now_ms;
 	call->give_up_at_ms = give_up_at_ms;
+	smrt_governor_key(&call->governor, host_of(set->target), request->endpoint);
 	smrt_tally_begin(&call->tally, set->target, &call->request);
 	dlist_push_tail(&set->active, &call->call.node);
 	return &call->call;
@@ -174,9 +182,14 @@ locate(SmrtCallSet *set, int64 give_up_at_ms)
 	if (!smrt_location_region(set->target, give_up_at_ms))
 		(void) smrt_keyring_get(set->target, give_up_at_ms);
 	smrt_location_find(set->target, give_up_at_ms);
-	/* A bucket is no host of its own. */
-	set->host = smrt_host_get(smrt_span_after(set->target->url.authority,
-											  set->target->bucket_len));
+	set->host = smrt_host_get(host_of(set->target));
+}
+
+/* A bucket is no host of its own. */
+static SmrtSpan
+host_of(const SmrtTarget *target)
+{
+	return smrt_span_after(target->url.authority, target->bucket_len);
 }
 
 void
@@ -255,26 +268,59 @@ send_attempt(CallState *call)
 	SmrtCallSet *set = call->set;
 	MemoryContext before = MemoryContextSwitchTo(set->context);
 	const SmrtKeys *keys = smrt_keyring_get(set->target, call->give_up_at_ms);
-	int64		left = call->give_up_at_ms - smrt_pump_now_ms();
+	int64		now = smrt_pump_now_ms();
+	int			timeout = Max(1, Min(set->limits.timeout,
+									 call->give_up_at_ms - now));
 
+	MemoryContextSwitchTo(before);
+	if (!take_turn(call, now, timeout))
+		return;
 	note_key(&call->call.report, keys);
 	call->call.report.attempts++;
 	call->call.reply.fault.kind = SMRT_FAULT_NONE;
+	MemoryContextSwitchTo(set->context);
 	call->exchange = smrt_attempt_start(&call->plan, keys,
 										call->call.report.attempts,
-										set->host->skew_s,
-										Max(1, Min(set->limits.timeout, left)),
+										set->host->skew_s, timeout,
 										&set->limits);
 	MemoryContextSwitchTo(before);
 	if (call->exchange == NULL)
-	{
-		/* An earlier attempt's words lay in its exchange. */
-		memset(&call->call.reply, 0, sizeof(call->call.reply));
-		call->call.reply.fault.kind = SMRT_FAULT_NO_MEMORY;
-		call->call.reply.fault.text = smrt_span("the request could not be signed");
-		smrt_tally_failure(&call->tally, &call->call.reply.fault);
-		call->finished = true;
-	}
+		fail_unsent(call, SMRT_FAULT_NO_MEMORY, "the request could not be signed");
+}
+
+/* False: the call waits for its turn, or has failed without one. */
+static bool
+take_turn(CallState *call, int64 now, int timeout)
+{
+	SmrtTurn   *turn = &call->turn;
+
+	smrt_governor_ask(&call->governor, now, now + timeout, turn);
+	if (turn->kind == SMRT_TURN_LATER && now + turn->wait_ms < call->give_up_at_ms)
+		call->send_at_ms = now + turn->wait_ms;
+	else if (turn->kind == SMRT_TURN_LATER)
+		fail_unsent(call, SMRT_FAULT_NO_TURN, NULL);
+	else if (turn->kind == SMRT_TURN_REFUSED)
+		fail_unsent(call, SMRT_FAULT_BREAKER,
+					psprintf("%d requests in a row have failed, the last one so: %s",
+							 turn->failures,
+							 smrt_report_what(turn->last_failure)));
+	return turn->kind == SMRT_TURN_NOW;
+}
+
+/* An earlier attempt's words lay in its exchange. */
+static void
+fail_unsent(CallState *call, SmrtFaultKind kind, const char *text)
+{
+	MemoryContext before = CurrentMemoryContext;
+
+	begin_words(call);
+	memset(&call->call.reply, 0, sizeof(call->call.reply));
+	call->call.reply.fault.kind = kind;
+	call->call.reply.fault.text = smrt_span_copy(smrt_span(text));
+	MemoryContextSwitchTo(before);
+	smrt_tally_failure(&call->tally, &call->call.reply.fault);
+	smrt_governor_leave(&call->governor, &call->turn);
+	call->finished = true;
 }
 
 /* Which key it was, for messages: no more than tells it from others. */
@@ -304,9 +350,12 @@ settle(CallState *call)
 	if (joins && reply->fault.kind == SMRT_FAULT_NONE)
 		smrt_streamevent_join(reply);
 	MemoryContextSwitchTo(before);
+	smrt_governor_note(&call->governor, smrt_pump_now_ms(), reply->fault.kind);
+	if (call->exchange->done)
+		smrt_governor_leave(&call->governor, &call->turn);
 	if (reply->fault.kind == SMRT_FAULT_NONE)
 	{
-		smrt_bucket_give(&call->set->host->bucket, call->last_price);
+		smrt_governor_give_retry(&call->governor, call->last_price);
 		finish(call);
 	}
 	else if (correct_skew(call) || renew_keys(call) || try_again(call))
@@ -444,7 +493,7 @@ may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
 		*ended_by = "retry_timeouts";
 	else if (call->send_at_ms >= call->give_up_at_ms)
 		*ended_by = SMRT_ENDED_BY_TOTAL_TIMEOUT;
-	else if (!smrt_bucket_take(&set->host->bucket, class, &call->last_price))
+	else if (!smrt_governor_take_retry(&call->governor, class, &call->last_price))
 		*ended_by = "the host's retry quota";
 	else
 		return true;

@@ -35,7 +35,6 @@ smrt_host_get(SmrtSpan authority)
 								   authority.len);
 	entry->len = authority.len;
 	memcpy(entry->authority, authority.data, authority.len);
-	smrt_bucket_init(&entry->host.bucket);
 	slist_push_head(&hosts, &entry->node);
 	return &entry->host;
 }

@@ -1,16 +1,14 @@
 /*
- * What this backend has learnt about a host: how far its clock is from ours,
- * and how many retries it may still be asked.
+ * What this backend has learnt about a host: how far its clock is from ours.
  */
 #ifndef SMRT_CALL_HOST_H
 #define SMRT_CALL_HOST_H
 
-#include "aws/retry.h"
+#include "aws/span.h"
 
 typedef struct SmrtHost
 {
 	int64		skew_s;			/* its clock minus ours, as last seen to matter */
-	SmrtRetryBucket bucket;
 } SmrtHost;
 
 /* The host with this authority; kept for the life of the backend. */

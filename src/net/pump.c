@@ -49,7 +49,8 @@ typedef struct Watch
 static bool libcurl_started;
 static int	poller = -1;
 static WaitEventSet *wait_set;
-static uint32 wait_event;
+static uint32 wait_event;		/* for an answer */
+static uint32 turn_event;		/* for the time to send */
 static Watch *watches;			/* indexed by descriptor */
 static int	n_watches;
 static dlist_head running = DLIST_STATIC_INIT(running);
@@ -106,7 +107,8 @@ smrt_pump_run(int64 wait_ms)
 		if (collect_news() > 0)
 			return;
 		n = WaitEventSetWait(wait_set, next_wake_ms(until), events,
-							 lengthof(events), wait_event);
+							 lengthof(events),
+							 dlist_is_empty(&running) ? turn_event : wait_event);
 		for (int i = 0; i < n; i++)
 		{
 			if (events[i].events & WL_LATCH_SET)
@@ -391,6 +393,7 @@ smrt_pump_ensure(void)
 		}
 	}
 	wait_event = smrt_wait_event("SageMakerInvoke");
+	turn_event = smrt_wait_event("SageMakerTurn");
 	set = smrt_wait_set_create(3);
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
 	if (IsUnderPostmaster)

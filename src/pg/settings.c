@@ -9,6 +9,7 @@
 
 #include "aws/url.h"
 #include "pg/compat.h"
+#include "pg/governor.h"
 #include "pg/ownsetting.h"
 #include "pg/settings.h"
 #include "miscadmin.h"
@@ -184,6 +185,19 @@ smrt_settings_define(void)
 							PGC_USERSET, GUC_UNIT_S, NULL, note_change_int,
 							NULL);
 	define_queue_settings();
+	/* What one session may do depends on all others: the same for each. */
+	DefineCustomIntVariable(PREFIX "max_in_flight",
+							"Most requests in flight to one endpoint, of all sessions together; 0 is no limit.",
+							NULL, &smrt_settings.max_in_flight, 0, 0,
+							SMRT_MAX_SLOTS, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(PREFIX "breaker_failures",
+							"Failures of an endpoint in a row after which it is asked by a probe only; 0 is never.",
+							NULL, &smrt_settings.breaker_failures, 50, 0,
+							INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(PREFIX "adaptive_rate",
+							 "Limits requests a second to an endpoint that has throttled one.",
+							 NULL, &smrt_settings.adaptive_rate, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	/* The size of shared memory is settled when the server starts. */
 	DefineCustomIntVariable(PREFIX "stat_max",
 							"Most entries that the statistics of endpoints keep.",

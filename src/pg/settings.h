@@ -46,6 +46,9 @@ typedef struct SmrtSettings
 	bool		batch;			/* predict many rows at a time */
 	int			concurrency;	/* most requests in flight for one call */
 	int			idle_timeout;	/* s */
+	int			max_in_flight;	/* to one endpoint; 0: no limit */
+	int			breaker_failures;	/* in a row that open it; 0: none do */
+	bool		adaptive_rate;
 	int			stat_max;		/* most entries of the statistics */
 	SmrtLimits	limits;
 	SmrtQueueSettings queue;

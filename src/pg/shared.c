@@ -6,6 +6,7 @@
 
 #include "miscadmin.h"
 #include "pg/compat.h"
+#include "pg/governor.h"
 #include "pg/settings.h"
 #include "pg/shared.h"
 #include "pg/statistics.h"
@@ -37,6 +38,7 @@ request(void)
 	if (next_request != NULL)
 		next_request();
 	RequestAddinShmemSpace(smrt_statistics_size());
+	RequestAddinShmemSpace(smrt_governor_size());
 	RequestNamedLWLockTranche(TRANCHE, SMRT_LOCK_COUNT);
 }
 
@@ -48,6 +50,7 @@ startup(void)
 		next_startup();
 	locks = GetNamedLWLockTranche(TRANCHE);
 	smrt_statistics_attach();
+	smrt_governor_attach();
 }
 
 HTAB *

@@ -13,6 +13,7 @@
 typedef enum SmrtLock
 {
 	SMRT_LOCK_STATISTICS,
+	SMRT_LOCK_GOVERNOR,
 	SMRT_LOCK_COUNT
 } SmrtLock;
 

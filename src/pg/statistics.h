@@ -38,6 +38,7 @@ typedef enum SmrtStatCounter
 	SMRT_STAT_ERRORS_NETWORK,
 	SMRT_STAT_ERRORS_TIMEOUT,
 	SMRT_STAT_ERRORS_REPLY,
+	SMRT_STAT_ERRORS_UNSENT,
 	SMRT_STAT_CANCELLED,		/* calls that nobody waited for to the end */
 	SMRT_STAT_BYTES_SENT,		/* of bodies */
 	SMRT_STAT_BYTES_RECEIVED,

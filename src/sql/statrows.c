@@ -1,5 +1,6 @@
 /*
- * sagemaker_stat_endpoints(), sagemaker_stat_connections(), sagemaker_stat_reset().
+ * sagemaker_stat_endpoints(), sagemaker_stat_governor(),
+ * sagemaker_stat_connections(), sagemaker_stat_reset().
  */
 #include "postgres.h"
 
@@ -7,7 +8,9 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "net/connection.h"
+#include "net/pump.h"
 #include "pg/compat.h"
+#include "pg/governor.h"
 #include "pg/statistics.h"
 #include "sql/rows.h"
 #include "utils/array.h"
@@ -15,6 +18,7 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(sagemaker_stat_endpoints);
+PG_FUNCTION_INFO_V1(sagemaker_stat_governor);
 PG_FUNCTION_INFO_V1(sagemaker_stat_connections);
 PG_FUNCTION_INFO_V1(sagemaker_stat_reset);
 
@@ -37,6 +41,19 @@ enum
 	COLUMN_LAST_ERROR_AT,
 	COLUMN_SINCE,
 	COLUMN_COUNT
+};
+
+/* Of sagemaker_stat_governor(). */
+enum
+{
+	GOVERNOR_HOST,
+	GOVERNOR_ENDPOINT,
+	GOVERNOR_IN_FLIGHT,
+	GOVERNOR_FAILURES,
+	GOVERNOR_BREAKER_OPEN,
+	GOVERNOR_RATE,
+	GOVERNOR_RETRY_TOKENS,
+	GOVERNOR_COUNT
 };
 
 /* Of sagemaker_stat_connections(). */
@@ -140,6 +157,45 @@ histogram_array(const SmrtHistogram *times)
 	}
 	return PointerGetDatum(construct_array(counts, n, INT8OID, sizeof(int64),
 										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* A row for each endpoint, and one for each host. */
+Datum
+sagemaker_stat_governor(PG_FUNCTION_ARGS)
+{
+	TupleDesc	tupdesc;
+	Tuplestorestate *store;
+	SmrtGovernorState *states;
+	int			n;
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE ||
+		tupdesc->natts != GOVERNOR_COUNT)
+		elog(ERROR, "function does not return the row it should");
+	store = smrt_rows_begin(fcinfo, tupdesc);
+	states = smrt_governor_read(smrt_pump_now_ms(), &n);
+	for (int i = 0; i < n; i++)
+	{
+		SmrtGovernorState *state = &states[i];
+		bool		is_host = state->key.endpoint[0] == '\0';
+		Datum		values[GOVERNOR_COUNT];
+		bool		nulls[GOVERNOR_COUNT] = {0};
+
+		values[GOVERNOR_HOST] = CStringGetTextDatum(state->key.host);
+		put_text(state->key.endpoint, &values[GOVERNOR_ENDPOINT],
+				 &nulls[GOVERNOR_ENDPOINT]);
+		nulls[GOVERNOR_IN_FLIGHT] = is_host;
+		values[GOVERNOR_IN_FLIGHT] = Int32GetDatum(state->in_flight);
+		nulls[GOVERNOR_FAILURES] = is_host;
+		values[GOVERNOR_FAILURES] = Int32GetDatum(state->breaker.failures);
+		nulls[GOVERNOR_BREAKER_OPEN] = is_host;
+		values[GOVERNOR_BREAKER_OPEN] = BoolGetDatum(state->breaker.open);
+		nulls[GOVERNOR_RATE] = !state->rate.limited;
+		values[GOVERNOR_RATE] = Float8GetDatum(state->rate.per_s);
+		nulls[GOVERNOR_RETRY_TOKENS] = !is_host;
+		values[GOVERNOR_RETRY_TOKENS] = Int32GetDatum(state->bucket.tokens);
+		tuplestore_putvalues(store, tupdesc, values, nulls);
+	}
+	return (Datum) 0;
 }
 
 Datum

@@ -37,7 +37,6 @@ def _described(step):
 
 def perform(step, reply, connection, send_acts=None):
     """Send the reply as the step will have it, then end the connection or keep it."""
-    time.sleep(step.delay_ms / 1000)
     if step.drop == "always" or step.drop == "reused" and connection.requests > 1:
         _end(connection, step.after or "close", step.read)
     elif step.hang:

@@ -6,6 +6,7 @@ Everything here is called from many connection threads, so one lock guards all o
 import json
 import threading
 from collections import Counter, defaultdict, deque
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from time import time as seconds_since_1970
 
@@ -45,6 +46,7 @@ class Journal:
         self._log_file = log_file
         self._last_connection = 0
         self._open = set()
+        self._at_work = Counter()
         self.reset()
 
     def reset(self):
@@ -54,6 +56,7 @@ class Journal:
             self._counted_from = self._last_connection + 1
             self._totals = Counter()
             self._by_endpoint = defaultdict(Counter)
+            self._most_at_work = Counter()
             self._requests = deque(maxlen=REQUESTS_KEPT)
             self._recorded = deque(maxlen=REQUESTS_KEPT)
             self._captures = deque(maxlen=CAPTURES_KEPT)
@@ -89,6 +92,19 @@ class Journal:
                 self._log_file.write("\n")
                 self._log_file.flush()
 
+    @contextmanager
+    def at_work(self, endpoint):
+        """Count a request as long as its model works: over before a byte is answered."""
+        with self._lock:
+            self._at_work[endpoint] += 1
+            self._most_at_work[endpoint] = max(self._most_at_work[endpoint],
+                                               self._at_work[endpoint])
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work[endpoint] -= 1
+
     def record(self, entry):
         """Log a request to the port where redirects lead."""
         with self._lock:
@@ -108,7 +124,7 @@ class Journal:
                 "connections_accepted": self._accepted,
                 "connections_open": len(self._open),
                 "recorded": len(self._recorded),
-                "endpoints": {name: counts(counter)
+                "endpoints": {name: counts(counter) | {"most_at_work": self._most_at_work[name]}
                               for name, counter in self._by_endpoint.items() if name},
             }
 

@@ -8,6 +8,7 @@ of that name.  Every request is entered in the journal before a byte is sent.
 import base64
 import random
 import re
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -116,6 +117,8 @@ class Service:
         if step.sends_reply(connection.requests):
             entry.status = reply.status
         self.journal.enter(entry)
+        with self.journal.at_work(name):
+            time.sleep(step.delay_ms / 1000)
         faults.perform(step, reply, connection,
                        lambda acts: self.streams.perform(name, acts, step, connection))
 

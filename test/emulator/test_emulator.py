@@ -196,7 +196,8 @@ class Signatures(EmulatorTest):
         invoke("echo")
         running.ask("echo", region="eu-west-1")
         stats = running.control("stats")["endpoints"]["echo"]
-        self.assertEqual(stats, {"requests": 2, "verified": 1, "refused": 1, "unverified": 0})
+        self.assertEqual(stats, {"requests": 2, "verified": 1, "refused": 1, "unverified": 0,
+                                 "most_at_work": 1})
 
     def test_no_authorization(self):
         def change(headers):

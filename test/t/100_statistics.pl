@@ -111,7 +111,7 @@ for my $endpoint (sort keys %{ $stats->{endpoints} })
 is(counted('requests', 'true'), $stats->{requests} - $unread->{requests}, 'so are all requests');
 is(counted('calls', 'true'),
 	counted('errors_refused + errors_denied + errors_model + errors_throttled + errors_service
-		+ errors_network + errors_timeout + errors_reply + cancelled', 'true')
+		+ errors_network + errors_timeout + errors_reply + errors_unsent + cancelled', 'true')
 	  + counted('calls', "endpoint IN ('echo', 'busy')"),
 	'a call that has not succeeded has failed in one class, or was cancelled');
 is(counted('rows', "endpoint = 'echo' AND model = 'public.echoed'"), 190, 'rows of a model');
