@@ -983,6 +983,21 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 10000 ROWS 10;
 COMMENT ON FUNCTION @extschema@.sagemaker_check(text, text, boolean) IS
 'what a call would find, step by step: settings, region, credentials, host, name lookup, connection, clock and, if asked to send, the service''s word on the endpoint';
 
+CREATE FUNCTION @extschema@.sagemaker_dry_run(
+	statement text,
+	OUT server text,
+	OUT endpoint text,
+	OUT model text,
+	OUT requests bigint,
+	OUT rows bigint,
+	OUT bytes bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 10000 ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_dry_run(text) IS
+'what a statement would send to which endpoint: runs it without its calls, whose results are null, and undoes it';
+
 --
 -- What happened
 --
@@ -1222,6 +1237,7 @@ REVOKE ALL ON TYPE @extschema@.sagemaker_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_response FROM PUBLIC;
 REVOKE ALL ON TYPE @extschema@.sagemaker_async_answer FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_endpoints() FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_dry_run(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_governor() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_connections() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_reset() FROM PUBLIC;

@@ -29,6 +29,9 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_NO_TURN,			/* too many others were in flight for too long */
 	SMRT_FAULT_BREAKER,			/* the endpoint has failed too often */
 
+	SMRT_FAULT_COST,			/* a limit of ours on what may be sent */
+	SMRT_FAULT_DRY_RUN,			/* nothing is sent now: no failure */
+
 	/* said by the service */
 	SMRT_FAULT_REFUSED,			/* ValidationError and its like */
 	SMRT_FAULT_TOO_LARGE,		/* 413: the request's body */

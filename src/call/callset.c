@@ -21,6 +21,7 @@
 #include "pg/alloc.h"
 #include "pg/compat.h"
 #include "pg/governor.h"
+#include "pg/guard.h"
 
 /* Skew that matters: the service refuses signatures off by five minutes. */
 #define SKEW_THRESHOLD_S (4 * 60)
@@ -62,11 +63,14 @@ struct SmrtCallSet
 static void end_all(void *arg);
 static void end_calls(dlist_head *list);
 static void end_attempt(CallState *call);
+static SmrtCall *submit_dry(SmrtCallSet *set, const SmrtRequest *request);
+static SmrtCost cost_of(const SmrtRequest *request);
 static SmrtSpan host_of(const SmrtTarget *target);
 static void locate(SmrtCallSet *set, int64 give_up_at_ms);
 static void send_due(SmrtCallSet *set);
 static void send_attempt(CallState *call);
 static bool take_turn(CallState *call, int64 now, int timeout);
+static bool pay(CallState *call);
 static void fail_unsent(CallState *call, SmrtFaultKind kind, const char *text);
 static void settle(CallState *call);
 static void begin_words(CallState *call);
@@ -151,6 +155,8 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	int64		now_ms = smrt_pump_now_ms();
 	int64		give_up_at_ms = now_ms + set->limits.total_timeout;
 
+	if (smrt_dry_run != NULL)
+		return submit_dry(set, request);
 	/* Not when the set is made: the instance may have to be asked for its region. */
 	if (set->host == NULL)
 		locate(set, give_up_at_ms);
@@ -170,6 +176,38 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	smrt_tally_begin(&call->tally, set->target, &call->request);
 	dlist_push_tail(&set->active, &call->call.node);
 	return &call->call;
+}
+
+/* Finished before it is begun. */
+static SmrtCall *
+submit_dry(SmrtCallSet *set, const SmrtRequest *request)
+{
+	CallState  *call = MemoryContextAllocZero(set->context, sizeof(CallState));
+	SmrtCost	cost = cost_of(request);
+	SmrtStatKey key;
+
+	smrt_statistics_key(&key, set->target->server, request->endpoint,
+						request->model);
+	smrt_dry_run_note(&key, &cost);
+	call->set = set;
+	call->call.reply.fault.kind = SMRT_FAULT_DRY_RUN;
+	call->call.report.target = set->target;
+	call->call.report.endpoint = request->endpoint;
+	call->finished = true;
+	dlist_push_tail(&set->active, &call->call.node);
+	return &call->call;
+}
+
+static SmrtCost
+cost_of(const SmrtRequest *request)
+{
+	return (SmrtCost) {
+		.spent = {
+			[SMRT_COST_REQUESTS] = 1,
+			[SMRT_COST_ROWS] = request->rows,
+			[SMRT_COST_BYTES] = request->body.len,
+		}
+	};
 }
 
 /*
@@ -273,7 +311,7 @@ send_attempt(CallState *call)
 									 call->give_up_at_ms - now));
 
 	MemoryContextSwitchTo(before);
-	if (!take_turn(call, now, timeout))
+	if (!take_turn(call, now, timeout) || !pay(call))
 		return;
 	note_key(&call->call.report, keys);
 	call->call.report.attempts++;
@@ -305,6 +343,20 @@ take_turn(CallState *call, int64 now, int timeout)
 							 turn->failures,
 							 smrt_report_what(turn->last_failure)));
 	return turn->kind == SMRT_TURN_NOW;
+}
+
+/* False: the call has failed for it. */
+static bool
+pay(CallState *call)
+{
+	SmrtCost	cost = cost_of(&call->request);
+	char	   *problem = NULL;
+
+	if (call->tally.is_counted)
+		problem = smrt_guard_pay(&cost);
+	if (problem != NULL)
+		fail_unsent(call, SMRT_FAULT_COST, problem);
+	return problem == NULL;
 }
 
 /* An earlier attempt's words lay in its exchange. */

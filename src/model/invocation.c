@@ -235,10 +235,12 @@ smrt_invocations_next(SmrtInvocations *invocations, bool *is_null)
 	{
 		const SmrtReply *reply = &oldest->call->reply;
 
-		if (reply->fault.kind != SMRT_FAULT_NONE)
+		*is_null = reply->fault.kind == SMRT_FAULT_DRY_RUN;
+		if (reply->fault.kind != SMRT_FAULT_NONE && !*is_null)
 			smrt_report_fault(&reply->fault, &oldest->call->report);
-		result = smrt_response_datum(invocations->site->tupdesc,
-									 &reply->response);
+		if (!*is_null)
+			result = smrt_response_datum(invocations->site->tupdesc,
+										 &reply->response);
 		smrt_call_release(oldest->call);
 		oldest->lot->n_calls--;
 	}

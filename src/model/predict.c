@@ -30,6 +30,9 @@ static void read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 						SmrtResult *result);
 static void fail(const SmrtModel *model, const SmrtOutcome *outcome,
 				 SmrtResult *result);
+static bool may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome);
+static bool is_dry(const SmrtOutcome *outcome);
+static bool is_over_limit(const SmrtOutcome *outcome);
 static void report(int level, const SmrtReportWords *words);
 static const char *shown(SmrtSpan member);
 
@@ -88,7 +91,7 @@ predict(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
 {
 	volatile bool in_user_code = false;
 
-	if (outcome->skipped)
+	if (outcome->skipped || is_dry(outcome))
 		*result = (SmrtResult) {.is_null = true};
 	else if (outcome->fault != NULL || outcome->problem != NULL)
 		fail(model, outcome, result);
@@ -171,6 +174,8 @@ fail(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
 	if (on_error == SMRT_ON_ERROR_ERROR ||
 		(on_error == SMRT_ON_ERROR_NULL &&
 		 !smrt_predict_may_be_silent(model, outcome)))
+	if (on_error == SMRT_ON_ERROR_ERROR || is_over_limit(outcome) ||
+		(on_error == SMRT_ON_ERROR_NULL && !may_be_silent(model, outcome)))
 		report(ERROR, &words);
 	else if (on_error == SMRT_ON_ERROR_WARNING)
 		report(WARNING, &words);
@@ -184,6 +189,7 @@ smrt_predict_may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome)
 		return true;
 	switch (outcome->fault->kind)
 	{
+		case SMRT_FAULT_NO_TURN:
 		case SMRT_FAULT_THROTTLED:
 		case SMRT_FAULT_NOT_READY:
 		case SMRT_FAULT_CUT_OFF:
@@ -191,6 +197,19 @@ smrt_predict_may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome)
 		default:
 			return smrt_blame(outcome->fault) != SMRT_BLAME_ENDPOINT;
 	}
+}
+
+static bool
+is_dry(const SmrtOutcome *outcome)
+{
+	return outcome->fault != NULL && outcome->fault->kind == SMRT_FAULT_DRY_RUN;
+}
+
+/* That ends a statement, whatever becomes of failed rows. */
+static bool
+is_over_limit(const SmrtOutcome *outcome)
+{
+	return outcome->fault != NULL && outcome->fault->kind == SMRT_FAULT_COST;
 }
 
 static void

@@ -126,11 +126,38 @@ static const StringRow string_rows[] = {
 	"Profile of the server's shared AWS files that signs, before its environment."},
 };
 
+/* The cost guard's: administrators'. */
+static const struct
+{
+	const char *name;
+	int			unit;
+	const char *description;
+}			cost_rows[SMRT_PURSE_COUNT][SMRT_COST_COUNT] = {
+	[SMRT_PURSE_STATEMENT] = {
+		[SMRT_COST_REQUESTS] = {PREFIX "statement_max_requests", 0,
+		"Most requests that a statement may send; 0 is no limit."},
+		[SMRT_COST_ROWS] = {PREFIX "statement_max_rows", 0,
+		"Most rows that a statement may send; 0 is no limit."},
+		[SMRT_COST_BYTES] = {PREFIX "statement_max_bytes", GUC_UNIT_KB,
+		"Most bytes of bodies that a statement may send; 0 is no limit."},
+	},
+	[SMRT_PURSE_ROLE] = {
+		[SMRT_COST_REQUESTS] = {PREFIX "role_max_requests", 0,
+		"Most requests that a role may send in an hour; 0 is no limit."},
+		[SMRT_COST_ROWS] = {PREFIX "role_max_rows", 0,
+		"Most rows that a role may send in an hour; 0 is no limit."},
+		[SMRT_COST_BYTES] = {PREFIX "role_max_bytes", GUC_UNIT_KB,
+		"Most bytes of bodies that a role may send in an hour; 0 is no limit."},
+	},
+};
+
 /* Those whose configured value this session cannot know. */
 static bool hidden[lengthof(string_rows)];
+static bool cost_hidden[SMRT_PURSE_COUNT][SMRT_COST_COUNT];
 
 static void define_queue_settings(void);
 static bool given_at_start(const char *name);
+static void define_cost_limits(void);
 static void note_change_string(const char *value, void *extra);
 static void note_change_int(int value, void *extra);
 static void note_change_bool(bool value, void *extra);
@@ -185,6 +212,7 @@ smrt_settings_define(void)
 							PGC_USERSET, GUC_UNIT_S, NULL, note_change_int,
 							NULL);
 	define_queue_settings();
+	define_cost_limits();
 	/* What one session may do depends on all others: the same for each. */
 	DefineCustomIntVariable(PREFIX "max_in_flight",
 							"Most requests in flight to one endpoint, of all sessions together; 0 is no limit.",
@@ -224,6 +252,35 @@ define_queue_settings(void)
 								row->initial, row->min, row->max, row->context,
 								row->unit, NULL, NULL, NULL);
 	}
+define_cost_limits(void)
+{
+	for (int purse = 0; purse < SMRT_PURSE_COUNT; purse++)
+		for (int what = 0; what < SMRT_COST_COUNT; what++)
+		{
+			const char *name = cost_rows[purse][what].name;
+			bool		given = given_at_start(name);
+
+			DefineCustomIntVariable(name, cost_rows[purse][what].description,
+									NULL, &smrt_settings.cost_limits[purse][what],
+									0, 0, INT_MAX, PGC_SUSET,
+									cost_rows[purse][what].unit, NULL, NULL,
+									NULL);
+			cost_hidden[purse][what] = given && !given_at_start(name);
+		}
+}
+
+int64
+smrt_cost_limit(SmrtPurse purse, SmrtCostKind what)
+{
+	int64		limit = smrt_settings.cost_limits[purse][what];
+
+	return what == SMRT_COST_BYTES ? limit * 1024 : limit;
+}
+
+const char *
+smrt_cost_limit_name(SmrtPurse purse, SmrtCostKind what)
+{
+	return cost_rows[purse][what].name;
 }
 
 /*
@@ -246,6 +303,12 @@ smrt_settings_require_known(void)
 	for (int i = 0; i < lengthof(string_rows); i++)
 		if (hidden[i] && (*string_rows[i].variable)[0] == '\0')
 			smrt_settings_report_hidden(string_rows[i].name);
+	for (int purse = 0; purse < SMRT_PURSE_COUNT; purse++)
+		for (int what = 0; what < SMRT_COST_COUNT; what++)
+			if (cost_hidden[purse][what] &&
+				smrt_settings.cost_limits[purse][what] == 0)
+				smrt_settings_report_hidden(cost_rows[purse][what].name +
+											strlen(PREFIX));
 }
 
 void

@@ -32,6 +32,21 @@ typedef struct SmrtQueueSettings
 	int			interval;		/* s: longest sleep of a worker */
 	int			retention;		/* s: of what is done or dead */
 } SmrtQueueSettings;
+/* What costs, and over what it is summed up. */
+typedef enum SmrtCostKind
+{
+	SMRT_COST_REQUESTS,
+	SMRT_COST_ROWS,
+	SMRT_COST_BYTES,
+	SMRT_COST_COUNT
+} SmrtCostKind;
+
+typedef enum SmrtPurse
+{
+	SMRT_PURSE_STATEMENT,
+	SMRT_PURSE_ROLE,			/* within an hour */
+	SMRT_PURSE_COUNT
+} SmrtPurse;
 
 typedef struct SmrtSettings
 {
@@ -46,6 +61,8 @@ typedef struct SmrtSettings
 	bool		batch;			/* predict many rows at a time */
 	int			concurrency;	/* most requests in flight for one call */
 	int			idle_timeout;	/* s */
+	int			cost_limits[SMRT_PURSE_COUNT][SMRT_COST_COUNT];	/* in their units;
+												 * 0: none */
 	int			max_in_flight;	/* to one endpoint; 0: no limit */
 	int			breaker_failures;	/* in a row that open it; 0: none do */
 	bool		adaptive_rate;
@@ -74,6 +91,10 @@ extern void smrt_settings_require_known(void);
 
 /* That error, for the setting sagemaker_rt.name. */
 pg_noreturn extern void smrt_settings_report_hidden(const char *name);
+
+/* A limit of the cost guard in bytes or pieces, 0: none; and its setting's name. */
+extern int64 smrt_cost_limit(SmrtPurse purse, SmrtCostKind what);
+extern const char *smrt_cost_limit_name(SmrtPurse purse, SmrtCostKind what);
 
 /* Whether it looks like the name of a region. */
 extern bool smrt_region_fits(const char *region);

@@ -7,6 +7,7 @@
 #include "miscadmin.h"
 #include "pg/compat.h"
 #include "pg/governor.h"
+#include "pg/guard.h"
 #include "pg/settings.h"
 #include "pg/shared.h"
 #include "pg/statistics.h"
@@ -39,6 +40,7 @@ request(void)
 		next_request();
 	RequestAddinShmemSpace(smrt_statistics_size());
 	RequestAddinShmemSpace(smrt_governor_size());
+	RequestAddinShmemSpace(smrt_guard_size());
 	RequestNamedLWLockTranche(TRANCHE, SMRT_LOCK_COUNT);
 }
 
@@ -51,6 +53,7 @@ startup(void)
 	locks = GetNamedLWLockTranche(TRANCHE);
 	smrt_statistics_attach();
 	smrt_governor_attach();
+	smrt_guard_attach();
 }
 
 HTAB *

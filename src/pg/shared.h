@@ -14,6 +14,7 @@ typedef enum SmrtLock
 {
 	SMRT_LOCK_STATISTICS,
 	SMRT_LOCK_GOVERNOR,
+	SMRT_LOCK_GUARD,
 	SMRT_LOCK_COUNT
 } SmrtLock;
 

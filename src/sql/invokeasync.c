@@ -96,6 +96,8 @@ sagemaker_invoke_async(PG_FUNCTION_ARGS)
 	set = smrt_callset_create(target, &limits);
 	smrt_callset_submit(set, &request);
 	call = smrt_callset_wait(set);
+	if (call->reply.fault.kind == SMRT_FAULT_DRY_RUN)
+		PG_RETURN_NULL();
 	if (call->reply.fault.kind != SMRT_FAULT_NONE)
 		smrt_report_fault(&call->reply.fault, &call->report);
 	result = response_datum(site->tupdesc, call);
