@@ -22,6 +22,7 @@ typedef enum Kind
 	KIND_TEXT,
 	KIND_BOOLEAN,
 	KIND_NUMBER,				/* with a unit, between min and max */
+	KIND_FRACTION,				/* from 0 to 1 */
 	KIND_WORD,					/* one of a list, its number is stored */
 	KIND_OBJECT,				/* JSON, stored as text without its braces */
 	KIND_PATH,					/* a jsonpath */
@@ -87,6 +88,8 @@ static const OptionRow rows[] = {
 	{"constant", KIND_OBJECT, FIELD(constant)},
 	{"nulls", KIND_WORD, FIELD(nulls), 0, 0, 0, nulls_words},
 	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, smrt_on_error_words},
+	{"max_failed_rows", KIND_NUMBER, FIELD(max_failed_rows), 0, INT_MAX, 0},
+	{"max_failed_ratio", KIND_FRACTION, FIELD(max_failed_ratio)},
 	{"deterministic", KIND_BOOLEAN, FIELD(deterministic)},
 	{"min_rows", KIND_NUMBER, FIELD(min_rows), 1, SMRT_MAX_MIN_ROWS, 0},
 	{"max_rows", KIND_NUMBER, FIELD(max_rows), 1, SMRT_MAX_MAX_ROWS, 0},
@@ -220,6 +223,7 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 	const char *text = NULL;
 	const char *hint = NULL;
 	int			number;
+	double		fraction;
 
 	if (row->kind != KIND_OBJECT && row->kind != KIND_BINDINGS)
 		text = scalar_of(row->name, value);
@@ -246,6 +250,12 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 				not_valid(row->name, psprintf("it must be between %d and %d",
 											  row->min, row->max));
 			*(int *) field = number;
+			break;
+		case KIND_FRACTION:
+			if (!parse_real(text, &fraction, 0, &hint) ||
+				!(fraction >= 0 && fraction <= 1))
+				not_valid(row->name, "it must be between 0 and 1");
+			*(double *) field = fraction;
 			break;
 		case KIND_WORD:
 			store_word(row, text, field);

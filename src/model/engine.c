@@ -332,6 +332,7 @@ smrt_engine_counts_add(SmrtEngineCounts *counts, const SmrtEngineCounts *more)
 	counts->merged += more->merged;
 	counts->requests += more->requests;
 	counts->retries += more->retries;
+	counts->failed += more->failed;
 	counts->rows_again += more->rows_again;
 	counts->bytes_out += more->bytes_out;
 	counts->bytes_in += more->bytes_in;

@@ -44,6 +44,7 @@ typedef struct SmrtEngineCounts
 	int64		merged;			/* rows that share an equal one's prediction */
 	int64		requests;		/* answered, whatever the answer */
 	int64		retries;		/* attempts beyond the first of each */
+	int64		failed;			/* rows that failed, and were no error */
 	int64		rows_again;		/* sent once more after a halving */
 	int64		bytes_out;		/* of bodies */
 	int64		bytes_in;

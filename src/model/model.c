@@ -122,6 +122,8 @@ set_defaults(SmrtModel *model)
 	model->first_index = 1;
 	model->answer_format = SMRT_ANSWER_COUNT;
 	model->on_error = SMRT_ON_ERROR_COUNT;
+	model->max_failed_rows = -1;
+	model->max_failed_ratio = -1;
 	model->deterministic = true;
 	model->min_rows = 1;
 	model->max_rows = DEFAULT_MAX_ROWS;

@@ -129,6 +129,8 @@ typedef struct SmrtModel
 	const char *constant;		/* members of a JSON object, without braces */
 	SmrtNulls	nulls;
 	SmrtOnError on_error;		/* COUNT: as the setting says */
+	int			max_failed_rows;	/* -1: as the setting says; 0: no limit */
+	double		max_failed_ratio;	/* -1: as the setting says */
 	bool		errors_are_data;	/* a column is bound to them */
 	bool		deterministic;
 	bool		strict;

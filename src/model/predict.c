@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "aws/blame.h"
+#include "model/failures.h"
 #include "model/predict.h"
 #include "model/result.h"
 #include "model/row.h"
@@ -140,6 +141,7 @@ read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 	PG_TRY();
 	{
 		read_piece(model, outcome, &in_user_code, result);
+		smrt_failures_note_success(model);
 	}
 	PG_CATCH();
 	{
@@ -151,14 +153,15 @@ read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 			PG_RE_THROW();
 		error = CopyErrorData();
 		FlushErrorState();
-		if (smrt_model_on_error(model) == SMRT_ON_ERROR_WARNING)
+		words.sqlstate = error->sqlerrcode;
+		words.message = error->message;
+		if (smrt_failures_note(model, &words) &&
+			smrt_model_on_error(model) == SMRT_ON_ERROR_WARNING)
 			ereport(WARNING,
 					(errcode(error->sqlerrcode),
 					 errmsg_internal("%s", error->message),
 					 error->detail ? errdetail_internal("%s", error->detail) : 0,
 					 error->context ? errcontext_msg("%s", error->context) : 0));
-		words.sqlstate = error->sqlerrcode;
-		words.message = error->message;
 		smrt_result_of_failure(model, outcome, &words, result);
 	}
 	PG_END_TRY();
@@ -177,7 +180,7 @@ fail(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
 	if (on_error == SMRT_ON_ERROR_ERROR || is_over_limit(outcome) ||
 		(on_error == SMRT_ON_ERROR_NULL && !may_be_silent(model, outcome)))
 		report(ERROR, &words);
-	else if (on_error == SMRT_ON_ERROR_WARNING)
+	if (smrt_failures_note(model, &words) && on_error == SMRT_ON_ERROR_WARNING)
 		report(WARNING, &words);
 	smrt_result_of_failure(model, outcome, &words, result);
 }

@@ -212,6 +212,14 @@ smrt_settings_define(void)
 							PGC_USERSET, GUC_UNIT_S, NULL, note_change_int,
 							NULL);
 	define_queue_settings();
+	DefineCustomIntVariable(PREFIX "max_failed_rows",
+							"Most rows of a model that may fail in a statement where a failed row is no error; 0 is no limit.",
+							NULL, &smrt_settings.max_failed_rows, 0, 0, INT_MAX,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable(PREFIX "max_failed_ratio",
+							 "Largest part of a model's rows that may fail in a statement where a failed row is no error.",
+							 NULL, &smrt_settings.max_failed_ratio, 1, 0, 1,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
 	define_cost_limits();
 	/* What one session may do depends on all others: the same for each. */
 	DefineCustomIntVariable(PREFIX "max_in_flight",

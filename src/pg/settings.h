@@ -61,6 +61,8 @@ typedef struct SmrtSettings
 	bool		batch;			/* predict many rows at a time */
 	int			concurrency;	/* most requests in flight for one call */
 	int			idle_timeout;	/* s */
+	int			max_failed_rows;	/* of a model in a statement; 0: no limit */
+	double		max_failed_ratio;
 	int			cost_limits[SMRT_PURSE_COUNT][SMRT_COST_COUNT];	/* in their units;
 												 * 0: none */
 	int			max_in_flight;	/* to one endpoint; 0: no limit */

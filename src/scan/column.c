@@ -13,6 +13,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "model/definition.h"
+#include "model/failures.h"
 #include "model/invocation.h"
 #include "model/predict.h"
 #include "model/row.h"
@@ -67,6 +68,7 @@ static Datum give_of_model(SmrtColumn *column, bool *is_null);
 static Datum give_of_invoke(SmrtColumn *column, bool *is_null);
 static Identity become(Oid owner);
 static void become_again(const Identity *before);
+static void explain_failures(const SmrtModel *model, ExplainState *es);
 static void explain_counts(const SmrtEngineCounts *counts, ExplainState *es);
 
 SmrtColumn *
@@ -281,6 +283,7 @@ give_of_model(SmrtColumn *column, bool *is_null)
 	PgStat_FunctionCallUsage usage;
 	SmrtOutcome outcome;
 	Datum		result;
+	int64		failed;
 
 	InitFunctionCallInfoData(*fcinfo, &column->function, 0, InvalidOid, NULL, NULL);
 	if (!smrt_engine_next(column->engine, true, &outcome))
@@ -291,9 +294,11 @@ give_of_model(SmrtColumn *column, bool *is_null)
 	}
 	if (outcome.skipped)
 		return smrt_predict_datum(column->model, &outcome, is_null);
+	failed = smrt_failures_count(column->model);
 	pgstat_init_function_usage(fcinfo, &usage);
 	result = smrt_predict_datum(column->model, &outcome, is_null);
 	pgstat_end_function_usage(&usage, true);
+	column->counts.failed += smrt_failures_count(column->model) - failed;
 	return result;
 }
 
@@ -373,7 +378,19 @@ smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
 						   es);
 	if (es->analyze)
 		explain_counts(counts, es);
+	if (es->analyze && model != NULL && counts->failed > 0)
+		explain_failures(model, es);
 	ExplainCloseGroup("Model", NULL, true, es);
+}
+
+/* Of this process; a worker's are in its warnings. */
+static void
+explain_failures(const SmrtModel *model, ExplainState *es)
+{
+	char	   *failures = smrt_failures_by_sqlstate(model);
+
+	if (failures != NULL)
+		ExplainPropertyText("Failures by SQLSTATE", failures, es);
 }
 
 static void
@@ -389,6 +406,7 @@ explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
 		{"Rows Not Sent", NULL, counts->skipped},
 		{"Rows Merged", NULL, counts->merged},
 		{"Rows Sent Again", NULL, counts->rows_again},
+		{"Rows Failed", NULL, counts->failed},
 		{"Requests", NULL, counts->requests},
 		{"Retries", NULL, counts->retries},
 		{"Bytes Sent", "bytes", counts->bytes_out},

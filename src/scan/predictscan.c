@@ -18,6 +18,7 @@
 #include "executor/executor.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
+#include "model/failures.h"
 #include "nodes/extensible.h"
 #include "nodes/makefuncs.h"
 #include "scan/column.h"
@@ -356,6 +357,7 @@ end(CustomScanState *node)
 	MemoryContextDelete(scan->scan_context);
 	detach_shared(scan);
 	ExecEndNode(outerPlanState(node));
+	smrt_failures_tell();
 }
 
 static void

@@ -1,0 +1,30 @@
+/*
+ * Rows that failed in this statement, where a failed row is no error by itself: how
+ * many may, and what is said of them in the end.  Each process counts for itself.
+ */
+#ifndef SMRT_MODEL_FAILURES_H
+#define SMRT_MODEL_FAILURES_H
+
+#include "model/model.h"
+#include "pg/report.h"
+
+/* A row of a statement has its prediction. */
+extern void smrt_failures_note_success(const SmrtModel *model);
+
+/*
+ * A row has failed, with these words.  Raises 54000 when that is one too many.  True
+ * if it should be told by itself; the others are told of in the end.
+ */
+extern bool smrt_failures_note(const SmrtModel *model,
+							   const SmrtReportWords *words);
+
+/* How many of its rows have failed in this statement. */
+extern int64 smrt_failures_count(const SmrtModel *model);
+
+/* "38000: 12, 53000: 3", palloc'ed; NULL: none has failed. */
+extern char *smrt_failures_by_sqlstate(const SmrtModel *model);
+
+/* A scan has ended: warns of those that were not told by themselves. */
+extern void smrt_failures_tell(void);
+
+#endif							/* SMRT_MODEL_FAILURES_H */
