@@ -31,7 +31,6 @@ static void read_softly(const SmrtModel *model, const SmrtOutcome *outcome,
 						SmrtResult *result);
 static void fail(const SmrtModel *model, const SmrtOutcome *outcome,
 				 SmrtResult *result);
-static bool may_be_silent(const SmrtModel *model, const SmrtOutcome *outcome);
 static bool is_dry(const SmrtOutcome *outcome);
 static bool is_over_limit(const SmrtOutcome *outcome);
 static void report(int level, const SmrtReportWords *words);
@@ -174,11 +173,9 @@ fail(const SmrtModel *model, const SmrtOutcome *outcome, SmrtResult *result)
 	SmrtReportWords words;
 
 	smrt_predict_words(model, outcome, &words);
-	if (on_error == SMRT_ON_ERROR_ERROR ||
+	if (on_error == SMRT_ON_ERROR_ERROR || is_over_limit(outcome) ||
 		(on_error == SMRT_ON_ERROR_NULL &&
 		 !smrt_predict_may_be_silent(model, outcome)))
-	if (on_error == SMRT_ON_ERROR_ERROR || is_over_limit(outcome) ||
-		(on_error == SMRT_ON_ERROR_NULL && !may_be_silent(model, outcome)))
 		report(ERROR, &words);
 	if (smrt_failures_note(model, &words) && on_error == SMRT_ON_ERROR_WARNING)
 		report(WARNING, &words);

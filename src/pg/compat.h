@@ -138,19 +138,6 @@ smrt_wait_set_create(int nevents)
 #endif
 }
 
-/* Has request called when a library may ask for shared memory; it calls next. */
-static inline void
-smrt_shared_request_at(void (*request) (void), void (**next) (void))
-{
-#if PG_VERSION_NUM >= 150000
-	*next = shmem_request_hook;
-	shmem_request_hook = request;
-#else
-	*next = NULL;
-	request();
-#endif
-}
-
 /* The role that may see everybody's statistics. */
 static inline bool
 smrt_may_read_all_stats(Oid role)

@@ -156,8 +156,9 @@ static bool hidden[lengthof(string_rows)];
 static bool cost_hidden[SMRT_PURSE_COUNT][SMRT_COST_COUNT];
 
 static void define_queue_settings(void);
-static bool given_at_start(const char *name);
 static void define_cost_limits(void);
+static void define_governor_settings(void);
+static bool given_at_start(const char *name);
 static void note_change_string(const char *value, void *extra);
 static void note_change_int(int value, void *extra);
 static void note_change_bool(bool value, void *extra);
@@ -221,19 +222,7 @@ smrt_settings_define(void)
 							 NULL, &smrt_settings.max_failed_ratio, 1, 0, 1,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 	define_cost_limits();
-	/* What one session may do depends on all others: the same for each. */
-	DefineCustomIntVariable(PREFIX "max_in_flight",
-							"Most requests in flight to one endpoint, of all sessions together; 0 is no limit.",
-							NULL, &smrt_settings.max_in_flight, 0, 0,
-							SMRT_MAX_SLOTS, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable(PREFIX "breaker_failures",
-							"Failures of an endpoint in a row after which it is asked by a probe only; 0 is never.",
-							NULL, &smrt_settings.breaker_failures, 50, 0,
-							INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable(PREFIX "adaptive_rate",
-							 "Limits requests a second to an endpoint that has throttled one.",
-							 NULL, &smrt_settings.adaptive_rate, false,
-							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	define_governor_settings();
 	/* The size of shared memory is settled when the server starts. */
 	DefineCustomIntVariable(PREFIX "stat_max",
 							"Most entries that the statistics of endpoints keep.",
@@ -260,6 +249,27 @@ define_queue_settings(void)
 								row->initial, row->min, row->max, row->context,
 								row->unit, NULL, NULL, NULL);
 	}
+}
+
+/* What one session may do depends on all others: the same for each. */
+static void
+define_governor_settings(void)
+{
+	DefineCustomIntVariable(PREFIX "max_in_flight",
+							"Most requests in flight to one endpoint, of all sessions together; 0 is no limit.",
+							NULL, &smrt_settings.max_in_flight, 0, 0,
+							SMRT_MAX_SLOTS, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(PREFIX "breaker_failures",
+							"Failures of an endpoint in a row after which it is asked by a probe only; 0 is never.",
+							NULL, &smrt_settings.breaker_failures, 50, 0,
+							INT_MAX, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(PREFIX "adaptive_rate",
+							 "Limits requests a second to an endpoint that has throttled one.",
+							 NULL, &smrt_settings.adaptive_rate, false,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
 define_cost_limits(void)
 {
 	for (int purse = 0; purse < SMRT_PURSE_COUNT; purse++)

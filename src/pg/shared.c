@@ -14,9 +14,10 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
-#define TRANCHE "sagemaker_rt"
+/* A name of its own: the queue's lock has the extension's. */
+#define TRANCHE "sagemaker_rt_tables"
 
-static void (*next_request) (void);
+static SmrtShmemHook next_request;
 static shmem_startup_hook_type next_startup;
 static LWLockPadded *locks;		/* NULL: nothing is shared */
 
@@ -28,7 +29,7 @@ smrt_shared_install(void)
 {
 	if (!smrt_preloaded)
 		return;
-	smrt_shared_request_at(request, &next_request);
+	smrt_shmem_request(request, &next_request);
 	next_startup = shmem_startup_hook;
 	shmem_startup_hook = startup;
 }
