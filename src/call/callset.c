@@ -16,7 +16,7 @@
 #include "call/host.h"
 #include "call/location.h"
 #include "call/streamevent.h"
-#include "call/tally.h"
+#include "call/callcount.h"
 #include "net/pump.h"
 #include "pg/alloc.h"
 #include "pg/compat.h"
@@ -35,7 +35,7 @@ typedef struct CallState
 	SmrtCallSet *set;
 	SmrtRequest request;
 	SmrtAttemptPlan plan;
-	SmrtTally	tally;
+	SmrtCallCount count;
 	SmrtGovernorKey governor;
 	SmrtTurn	turn;
 	SmrtExchange *exchange;		/* under way, or finished and unreleased */
@@ -131,7 +131,7 @@ end_calls(dlist_head *list)
 
 		end_attempt(call);
 		if (!call->finished)
-			smrt_tally_cancelled(&call->tally);
+			smrt_callcount_cancelled(&call->count);
 	}
 }
 
@@ -142,8 +142,8 @@ end_attempt(CallState *call)
 	smrt_governor_leave(&call->governor, &call->turn);
 	if (call->exchange == NULL)
 		return;
-	smrt_tally_attempt(&call->tally, call->call.report.attempts,
-					   call->exchange, call->call.reply.fault.kind);
+	smrt_callcount_attempt(&call->count, call->call.report.attempts,
+						   call->exchange, call->call.reply.fault.kind);
 	smrt_exchange_end(call->exchange);
 	call->exchange = NULL;
 }
@@ -173,7 +173,7 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	call->send_at_ms = now_ms;
 	call->give_up_at_ms = give_up_at_ms;
 	smrt_governor_key(&call->governor, host_of(set->target), request->endpoint);
-	smrt_tally_begin(&call->tally, set->target, &call->request);
+	smrt_callcount_begin(&call->count, set->target, &call->request);
 	dlist_push_tail(&set->active, &call->call.node);
 	return &call->call;
 }
@@ -352,7 +352,7 @@ pay(CallState *call)
 	SmrtCost	cost = cost_of(&call->request);
 	char	   *problem = NULL;
 
-	if (call->tally.is_counted)
+	if (call->count.is_counted)
 		problem = smrt_guard_pay(&cost);
 	if (problem != NULL)
 		fail_unsent(call, SMRT_FAULT_COST, problem);
@@ -370,7 +370,7 @@ fail_unsent(CallState *call, SmrtFaultKind kind, const char *text)
 	call->call.reply.fault.kind = kind;
 	call->call.reply.fault.text = smrt_span_copy(smrt_span(text));
 	MemoryContextSwitchTo(before);
-	smrt_tally_failure(&call->tally, &call->call.reply.fault);
+	smrt_callcount_failure(&call->count, &call->call.reply.fault);
 	smrt_governor_leave(&call->governor, &call->turn);
 	call->finished = true;
 }
@@ -574,7 +574,7 @@ finish(CallState *call)
 	if (call->call.reply.fault.kind != SMRT_FAULT_NONE)
 	{
 		blot_keys(call);
-		smrt_tally_failure(&call->tally, &call->call.reply.fault);
+		smrt_callcount_failure(&call->count, &call->call.reply.fault);
 	}
 	if (exchange->failure != SMRT_FAULT_NONE)
 		report->phase = smrt_phase_name(exchange->phase);
