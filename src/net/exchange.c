@@ -228,9 +228,16 @@ smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code)
 		SmrtFaultKind kind = fault_of(transfer, code);
 
 		fail(transfer, kind, text_of(transfer, kind, code));
-		/* The socket is closed by now, and so cannot tell. */
+		/*
+		 * The socket is closed by now, and so cannot tell; libcurl 8.22 has set
+		 * all times.
+		 */
 		if (kind == SMRT_FAULT_TLS)
 			exchange->phase = SMRT_PHASE_HANDSHAKE;
+		else if (kind == SMRT_FAULT_RESOLVE)
+			exchange->phase = SMRT_PHASE_RESOLVING;
+		else if (code == CURLE_COULDNT_CONNECT)
+			exchange->phase = SMRT_PHASE_CONNECTING;
 		return;
 	}
 	/* libcurl takes headers that were cut off for an answer without body. */
