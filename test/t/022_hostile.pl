@@ -332,7 +332,8 @@ my $head = "HTTP/1.1 200 OK\r\nX-Amzn-RequestId: r\r\nContent-Type: text/csv\r\n
 survives([
 	map {
 		[ "headers cut at byte $_",
-			call(endpoint({ raw => substr($head, 0, $_) })), '58030|38S01' ]
+			call(endpoint({ raw => substr($head, 0, $_) })),
+			$_ < length($head) - 1 ? '58030|38S01' : '58030|38S01|00000' ]
 	} 1 .. length($head) - 1 ]);
 
 #
