@@ -42,6 +42,10 @@ sub objects
 			$node->connstr($name) ], '>', \$dump, '2>', \$errors)
 	  or die "pg_dump: $errors";
 	$dump =~ s/^(--|\\(un)?restrict |SET |SELECT pg_catalog\.binary_upgrade_set_).*\n//mg;
+	# Tables that are configuration are named by their number.
+	$dump =~ s/'\{\d[\d,]*\}'/TABLES/g;
+	$dump =~ s/^WHERE oid = '\d+'/WHERE oid = TABLE/mg;
+	$dump =~ s/(rel(?:frozenxid|minmxid)) = '\d+'/$1 = NUMBER/g;
 	$dump =~ s/\n\n+/\n/g;
 	return join ";\n", sort split /;\n/, $dump;
 }
