@@ -219,7 +219,7 @@ for my $case (
 	[ "http://127.0.0.1:$closed", 'connection', qr/^could not connect/, 'closed port' ],
 	[ "http://127.0.0.1:$silent", 'connection', qr/^no answer in time\nIt ended while waiting/,
 		'a host that says nothing' ],
-	[ $tls->fact('url'), 'connection', qr/^no secure connection: SSL certificate problem/,
+	[ $tls->fact('url'), 'connection', qr/^no secure connection: SSL certificate (problem|OpenSSL verify result)/,
 		'an authority that is not trusted' ],
 	[ 'http://elsewhere.test', 'region', qr/^plain http is for this machine's loopback only/,
 		'plain http to another machine' ])
