@@ -21,6 +21,7 @@ from algorithms import algorithm_endpoints
 from asynchronous import Asynchronous
 from certificates import KINDS as CERTIFICATE_KINDS
 from certificates import Certificates
+from chat import chat_endpoints
 from connection import MalformedRequest, Reply, standard_headers
 from container import Container
 from control import PREFIX, Control
@@ -128,7 +129,7 @@ def parse_arguments(arguments):
 
 def load_endpoints(options):
     endpoints = (built_in_endpoints() + algorithm_endpoints() + framework_endpoints()
-                 + language_endpoints())
+                 + language_endpoints() + chat_endpoints())
     if options.no_models:
         return endpoints
     try:

@@ -35,6 +35,7 @@ class Answer:
     status: int = 200
     custom_attributes: str = None
     parts: list = None  # of the body, as they are streamed; None: it is one
+    tokens: tuple = None  # read and written, as the container counts them
 
 
 class ContainerError(Exception):
