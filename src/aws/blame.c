@@ -16,12 +16,15 @@ smrt_blame(const SmrtFault *fault)
 		case SMRT_FAULT_TOO_LARGE:
 		case SMRT_FAULT_REPLY_TOO_LARGE:
 		case SMRT_FAULT_IN_ANSWER:
+		case SMRT_FAULT_CUT:
+		case SMRT_FAULT_DECLINED:
 			return SMRT_BLAME_ROW;
 		case SMRT_FAULT_TIMEOUT:
 		case SMRT_FAULT_SERVICE:
 		case SMRT_FAULT_SERVER:
 		case SMRT_FAULT_DEPENDENCY:
 		case SMRT_FAULT_STREAM:
+		case SMRT_FAULT_OUTSIDE:
 			return SMRT_BLAME_MOMENT;
 		default:
 			return SMRT_BLAME_ENDPOINT;

@@ -50,6 +50,11 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_IN_ANSWER,		/* the answer itself says that it failed */
 	SMRT_FAULT_NO_TEXT,			/* what came holds no text that we find */
 
+	/* said by a language model, in an answer that is a success */
+	SMRT_FAULT_CUT,				/* it had no tokens left */
+	SMRT_FAULT_DECLINED,		/* it does not want to answer */
+	SMRT_FAULT_OUTSIDE,			/* it is not of the form that was asked for */
+
 	SMRT_FAULT_COUNT
 } SmrtFaultKind;
 

@@ -8,6 +8,7 @@
 #include "model/answer.h"
 #include "model/csv.h"
 #include "model/deltas.h"
+#include "model/message.h"
 #include "model/tensor.h"
 #include "pg/json.h"
 #include "pg/report.h"
@@ -336,6 +337,8 @@ split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 														   CStringGetDatum(text)));
 
 	pfree(text);
+	if (model->format == SMRT_FORMAT_CHAT)
+		return smrt_message_read(model, jsonb, answer, error);
 	/* One row that was sent alone is answered by one value. */
 	if (model->format == SMRT_FORMAT_SINGLE && model->predictions == NULL)
 	{

@@ -18,6 +18,8 @@ typedef struct SmrtAnswer
 	JsonbContainer *list;		/* an array that has an element for each row */
 	JsonbValue	whole;			/* or it is the only row's prediction */
 	SmrtFault	fault;			/* if it does not fit, perhaps more than a reason */
+	char	   *message;		/* of a chat, or NULL */
+	const char *problem;		/* with it, if the fault is OUTSIDE */
 } SmrtAnswer;
 
 /* A row's part of it, in the database's encoding. */

@@ -9,6 +9,7 @@
 #include "mb/pg_wchar.h"
 #include "model/binding.h"
 #include "model/definition.h"
+#include "model/template.h"
 #include "nodes/makefuncs.h"
 #include "nodes/pg_list.h"
 #include "pg/compat.h"
@@ -26,6 +27,7 @@ typedef enum Kind
 	KIND_WORD,					/* one of a list, its number is stored */
 	KIND_OBJECT,				/* JSON, stored as text without its braces */
 	KIND_PATH,					/* a jsonpath */
+	KIND_TEMPLATE,				/* text with placeholders for arguments */
 	KIND_BINDINGS				/* of result columns: stored with these */
 } Kind;
 
@@ -51,6 +53,7 @@ static const char *const format_words[] = {
 	[SMRT_FORMAT_RECORDIO] = "recordio",
 	[SMRT_FORMAT_NPY] = "npy",
 	[SMRT_FORMAT_LINES] = "lines",
+	[SMRT_FORMAT_CHAT] = "chat",
 	[SMRT_FORMAT_COUNT] = NULL,
 };
 
@@ -71,6 +74,13 @@ static const char *const nulls_words[] = {
 	[SMRT_NULLS_COUNT] = NULL,
 };
 
+static const char *const response_format_words[] = {
+	[SMRT_RESPONSE_WORDS] = "words",
+	[SMRT_RESPONSE_JSON_SCHEMA] = "json_schema",
+	[SMRT_RESPONSE_JSON_OBJECT] = "json_object",
+	[SMRT_RESPONSE_COUNT] = NULL,
+};
+
 #define FIELD(f) offsetof(SmrtModel, f)
 
 static const OptionRow rows[] = {
@@ -86,6 +96,12 @@ static const OptionRow rows[] = {
 	{"predictions", KIND_PATH, FIELD(predictions)},
 	{"columns", KIND_BINDINGS},
 	{"constant", KIND_OBJECT, FIELD(constant)},
+	{"system", KIND_TEMPLATE, FIELD(system)},
+	{"prompt", KIND_TEMPLATE, FIELD(prompt)},
+	{"parameters", KIND_OBJECT, FIELD(parameters)},
+	{"response_format", KIND_WORD, FIELD(response_format), 0, 0, 0, response_format_words},
+	{"undecided_is_null", KIND_BOOLEAN, FIELD(undecided_is_null)},
+	{"repair", KIND_BOOLEAN, FIELD(repair)},
 	{"nulls", KIND_WORD, FIELD(nulls), 0, 0, 0, nulls_words},
 	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, smrt_on_error_words},
 	{"max_failed_rows", KIND_NUMBER, FIELD(max_failed_rows), 0, INT_MAX, 0},
@@ -110,6 +126,8 @@ static SmrtResultColumn *column_of(const char *name, const JsonbValue *key,
 								   SmrtModel *model);
 static SmrtBinding binding_of(const char *name, const SmrtResultColumn *column,
 							  const JsonbValue *value);
+static SmrtTemplate *template_of(const char *name, const char *text,
+								 const SmrtModel *model);
 static void store(const OptionRow *row, JsonbValue *value, SmrtModel *model);
 static void check_path(const char *name, const char *path);
 static void say_option(void *name);
@@ -238,6 +256,9 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 			check_path(row->name, text);
 			*(const char **) field = text;
 			break;
+		case KIND_TEMPLATE:
+			*(SmrtTemplate **) field = template_of(row->name, text, model);
+			break;
 		case KIND_BOOLEAN:
 			if (!parse_bool(text, (bool *) field))
 				not_valid(row->name, "it must be true or false");
@@ -267,6 +288,17 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 			bind_columns(row->name, object_of(row->name, value), model);
 			break;
 	}
+}
+
+static SmrtTemplate *
+template_of(const char *name, const char *text, const SmrtModel *model)
+{
+	char	   *problem;
+	SmrtTemplate *template = smrt_template_parse(model, text, &problem);
+
+	if (template == NULL)
+		not_valid(name, problem);
+	return template;
 }
 
 static JsonbContainer *

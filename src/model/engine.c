@@ -6,11 +6,13 @@
  *                                         |         |
  *                                two halves --------+ one bad row, or too much
  *                               with a copy --------+ one row was too few
+ *                             with its fault -------+ a message that does not fit
  *
  * A batch that failed as a whole is halved and sent again where that helps: one
  * that was too large or took the model too long, and, where a failed row is to
  * be NULL, one in which some row may be bad.  So the others get their answers.
- * A row alone is sent again with a copy where the container may want two.
+ * A row alone is sent again with a copy where the container may want two, and a
+ * language model is told once what is wrong with its answer.
  *
  * Batches stand in one list in row order.  Memory is bounded by the requests in
  * flight times the bytes of one, as long as the feeder reads when told that the
@@ -20,6 +22,7 @@
 
 #include "call/callset.h"
 #include "model/engine.h"
+#include "model/message.h"
 #include "model/modelrequest.h"
 #include "model/pack.h"
 #include "utils/builtins.h"
@@ -69,6 +72,9 @@ static void settle(SmrtEngine *engine, Batch *batch);
 static bool worth_halving(const SmrtEngine *engine, const Batch *batch);
 static bool stumbled(const SmrtEngine *engine, const Batch *batch);
 static void send_padded(SmrtEngine *engine, Batch *batch);
+static bool is_repairable(const SmrtEngine *engine, const Batch *batch);
+static void send_repair(SmrtEngine *engine, Batch *batch);
+static void send_instead(SmrtEngine *engine, Batch *batch, Batch *again);
 static void halve(SmrtEngine *engine, Batch *batch);
 static Batch *copy_rows(SmrtEngine *engine, const Batch *batch, int from,
 						int to);
@@ -334,6 +340,7 @@ smrt_engine_counts_add(SmrtEngineCounts *counts, const SmrtEngineCounts *more)
 	counts->retries += more->retries;
 	counts->failed += more->failed;
 	counts->rows_again += more->rows_again;
+	counts->repairs += more->repairs;
 	counts->bytes_out += more->bytes_out;
 	counts->bytes_in += more->bytes_in;
 }
@@ -365,6 +372,7 @@ settle(SmrtEngine *engine, Batch *batch)
 										&batch->call->reply.response,
 										batch->pack.n_sent, &batch->answer,
 										&batch->error);
+		batch->answer.fault.request_id = batch->call->reply.response.request_id;
 		MemoryContextSwitchTo(before);
 		if (!batch->fits && batch->answer.fault.kind != SMRT_FAULT_NONE)
 			(void) smrt_call_fail(batch->call, &batch->answer.fault, false);
@@ -374,6 +382,8 @@ settle(SmrtEngine *engine, Batch *batch)
 		engine->min_rows = engine->model->min_rows;
 	if (stumbled(engine, batch))
 		send_padded(engine, batch);
+	else if (is_repairable(engine, batch))
+		send_repair(engine, batch);
 	else if (batch->pack.n_pieces > 1 && worth_halving(engine, batch))
 		halve(engine, batch);
 	else
@@ -415,9 +425,34 @@ send_padded(SmrtEngine *engine, Batch *batch)
 {
 	Batch	   *again = copy_rows(engine, batch, 0, batch->pack.n_rows);
 
+	engine->min_rows = Max(engine->min_rows, 2);
+	send_instead(engine, batch, again);
+}
+
+static bool
+is_repairable(const SmrtEngine *engine, const Batch *batch)
+{
+	return engine->model->repair && !batch->is_second &&
+		batch->answer.fault.kind == SMRT_FAULT_OUTSIDE &&
+		batch->pack.body.len + strlen(batch->answer.message) <= engine->model->max_bytes;
+}
+
+/* A second fault stays. */
+static void
+send_repair(SmrtEngine *engine, Batch *batch)
+{
+	Batch	   *again = copy_rows(engine, batch, 0, batch->pack.n_rows);
+
+	smrt_message_append_repair(engine->model, &batch->answer, &again->pack.body);
+	engine->counts->repairs++;
+	send_instead(engine, batch, again);
+}
+
+static void
+send_instead(SmrtEngine *engine, Batch *batch, Batch *again)
+{
 	engine->counts->rows_again += batch->pack.n_pieces;
 	again->is_second = true;
-	engine->min_rows = Max(engine->min_rows, 2);
 	dlist_insert_after(&batch->node, &again->node);
 	drop_batch(engine, batch);
 	send_batch(engine, again);

@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "model/jsonvalue.h"
 #include "model/valuetext.h"
+#include "pg/alloc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -161,4 +162,42 @@ smrt_jsonvalue_string(const char *text, SmrtBuf *body)
 	escape_json(&quoted, text);
 	smrt_value_append(quoted.data, body);
 	pfree(quoted.data);
+}
+
+void
+smrt_jsonvalue_text(const char *text, SmrtBuf *body)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	escape_json(&quoted, text);
+	quoted.data[quoted.len - 1] = '\0';
+	smrt_value_append(quoted.data + 1, body);
+	pfree(quoted.data);
+}
+
+void
+smrt_jsonvalue_characters(const SmrtModelArgument *argument, Datum value,
+						  bool is_null, SmrtNulls nulls, SmrtBuf *body)
+{
+	StringInfoData quoted;
+	SmrtBuf		json;
+
+	if (is_null && nulls != SMRT_NULLS_NAN)
+		return;
+	smrt_buf_init(&json, &smrt_alloc_palloc, body->max);
+	smrt_jsonvalue_write(argument, value, is_null, nulls, &json);
+	if (!smrt_buf_ok(&json))
+		body->state = json.state;
+	else if (json.data[0] == '"')
+		smrt_buf_append(body, json.data + 1, json.len - 2);
+	else
+	{
+		/* It is UTF-8, of which this leaves all but ASCII as it is. */
+		initStringInfo(&quoted);
+		escape_json(&quoted, json.data);
+		smrt_buf_append(body, quoted.data + 1, quoted.len - 2);
+		pfree(quoted.data);
+	}
+	smrt_buf_free(&json);
 }

@@ -17,4 +17,15 @@ extern void smrt_jsonvalue_write(const SmrtModelArgument *argument, Datum value,
 /* Appends text of the database's encoding as a JSON string. */
 extern void smrt_jsonvalue_string(const char *text, SmrtBuf *body);
 
+/* Appends it as characters of such a string, without its quotes. */
+extern void smrt_jsonvalue_text(const char *text, SmrtBuf *body);
+
+/*
+ * Appends a value as such characters: a string's own, the JSON of anything else,
+ * and none for a NULL, unless nulls gives it a word.
+ */
+extern void smrt_jsonvalue_characters(const SmrtModelArgument *argument,
+									  Datum value, bool is_null,
+									  SmrtNulls nulls, SmrtBuf *body);
+
 #endif							/* SMRT_MODEL_JSONVALUE_H */

@@ -10,6 +10,7 @@
 #include "model/binding.h"
 #include "model/definition.h"
 #include "model/model.h"
+#include "model/prompt.h"
 #include "model/valuetext.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -38,12 +39,14 @@ static const FormatRow formats[] = {
 	"application/x-recordio-protobuf"},
 	[SMRT_FORMAT_NPY] = {SMRT_ROW_NUMBERS, "application/x-npy", "application/x-npy"},
 	[SMRT_FORMAT_LINES] = {SMRT_ROW_TEXT, "text/csv", "text/csv"},
+	[SMRT_FORMAT_CHAT] = {SMRT_ROW_JSON, "application/json", "application/json"},
 };
 
 StaticAssertDecl(lengthof(formats) == SMRT_FORMAT_COUNT,
 				 "every format needs a row");
 
 static void set_defaults(SmrtModel *model);
+static bool takes_one_row(const SmrtModel *model);
 static void check_labels(Form_pg_proc proc);
 static void check_stream(const SmrtModel *model);
 static void read_arguments(HeapTuple tuple, SmrtModel *model);
@@ -89,10 +92,11 @@ smrt_model_read(Oid function)
 			wants_json(model) ? SMRT_FORMAT_INSTANCES : SMRT_FORMAT_CSV;
 	if (model->stream)
 		check_stream(model);
-	if (model->format == SMRT_FORMAT_SINGLE || model->stream)
+	if (takes_one_row(model) || model->stream)
 		model->max_rows = 1;
 	check_format(model);
 	divide_columns(model);
+	smrt_prompt_prepare(model);
 	ReleaseSysCache(tuple);
 	return model;
 }
@@ -135,6 +139,13 @@ SmrtOperation
 smrt_model_operation(const SmrtModel *model)
 {
 	return model->stream ? SMRT_OPERATION_STREAM : SMRT_OPERATION_INVOKE;
+}
+
+static bool
+takes_one_row(const SmrtModel *model)
+{
+	return model->format == SMRT_FORMAT_SINGLE ||
+		model->format == SMRT_FORMAT_CHAT;
 }
 
 const char *
@@ -346,10 +357,11 @@ may_run_user_code(Oid type)
 static void
 check_format(const SmrtModel *model)
 {
-	if (model->min_rows > 1 && model->format == SMRT_FORMAT_SINGLE)
+	if (model->min_rows > 1 && takes_one_row(model))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("option \"min_rows\" is not valid: the format single sends one row alone")));
+				 errmsg("option \"min_rows\" is not valid: the format %s sends one row alone",
+						smrt_definition_format(model->format))));
 	if (model->min_rows > 1 && model->stream)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

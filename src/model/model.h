@@ -26,6 +26,7 @@ typedef enum SmrtRowFormat
 	SMRT_FORMAT_RECORDIO,		/* RecordIO-protobuf: a record a row */
 	SMRT_FORMAT_NPY,			/* a matrix */
 	SMRT_FORMAT_LINES,			/* the one argument is a line as it is */
+	SMRT_FORMAT_CHAT,			/* {"messages": [...]}, of one row */
 	SMRT_FORMAT_COUNT
 } SmrtRowFormat;
 
@@ -58,6 +59,18 @@ typedef enum SmrtNulls
 	SMRT_NULLS_ERROR,
 	SMRT_NULLS_COUNT
 } SmrtNulls;
+
+/* How a chat is asked for JSON. */
+typedef enum SmrtResponseFormat
+{
+	SMRT_RESPONSE_WORDS,		/* in words */
+	SMRT_RESPONSE_JSON_SCHEMA,	/* by a schema that the container enforces */
+	SMRT_RESPONSE_JSON_OBJECT,	/* in words, where the container enforces JSON */
+	SMRT_RESPONSE_COUNT
+} SmrtResponseFormat;
+
+typedef struct SmrtTemplate SmrtTemplate;
+typedef struct SmrtSchema SmrtSchema;
 
 typedef struct SmrtModelArgument
 {
@@ -127,6 +140,15 @@ typedef struct SmrtModel
 	const char *version;		/* a label that the user gives, or NULL */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
 	const char *constant;		/* members of a JSON object, without braces */
+	SmrtTemplate *system;		/* a language model's instructions, or NULL */
+	SmrtTemplate *prompt;		/* what it is asked; NULL: the row as it is */
+	const char *parameters;		/* members for it, as constant */
+	SmrtResponseFormat response_format;
+	bool		undecided_is_null;	/* parts of a chat's answer may be null */
+	bool		repair;			/* one that does not fit is told so, once */
+	SmrtSchema *schema;			/* of a chat's answer; NULL: it is text */
+	const char *prompt_begin;	/* of a row with a prompt, in UTF-8 */
+	const char *prompt_end;
 	SmrtNulls	nulls;
 	SmrtOnError on_error;		/* COUNT: as the setting says */
 	int			max_failed_rows;	/* -1: as the setting says; 0: no limit */
@@ -137,7 +159,7 @@ typedef struct SmrtModel
 	Oid			definer;		/* SECURITY DEFINER: whose keys sign, else
 								 * InvalidOid */
 	int			min_rows;		/* fewer are sent with copies of the last */
-	int			max_rows;		/* 1 for SINGLE */
+	int			max_rows;		/* 1 for SINGLE and CHAT */
 	int			max_bytes;
 	int			concurrency;
 	List	   *limits;			/* of DefElem: bounds of its own, by name */

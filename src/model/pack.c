@@ -36,6 +36,7 @@ static const Frame frames[] = {
 	[SMRT_FORMAT_RECORDIO] = {"", "", ""},
 	[SMRT_FORMAT_NPY] = {"", "", ""},	/* and a header, see below */
 	[SMRT_FORMAT_LINES] = {"", "\n", "\n"},
+	[SMRT_FORMAT_CHAT] = {"", "", ""},
 };
 
 StaticAssertDecl(lengthof(frames) == SMRT_FORMAT_COUNT,

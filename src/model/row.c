@@ -9,6 +9,7 @@
 #include "aws/recordio.h"
 #include "catalog/pg_type.h"
 #include "model/jsonvalue.h"
+#include "model/prompt.h"
 #include "model/row.h"
 #include "model/valuetext.h"
 #include "utils/array.h"
@@ -58,7 +59,10 @@ smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
 			write_csv(model, values, nulls, body);
 			break;
 		case SMRT_ROW_JSON:
-			write_json(model, values, nulls, body);
+			if (model->prompt != NULL)
+				smrt_prompt_write(model, values, nulls, body);
+			else
+				write_json(model, values, nulls, body);
 			break;
 		case SMRT_ROW_NUMBERS:
 			write_numbers(model, values, nulls, body);

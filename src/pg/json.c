@@ -8,6 +8,7 @@
 #include "pg/compat.h"
 #include "pg/json.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 typedef struct ReadState
@@ -192,4 +193,16 @@ smrt_json_root(Jsonb *jsonb)
 		value.val.binary.len = VARSIZE(jsonb);
 	}
 	return value;
+}
+
+JsonbValue *
+smrt_json_find(Jsonb *jsonb, const char *path)
+{
+	Datum		no_variables = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+	Datum		compiled = DirectFunctionCall1(jsonpath_in, CStringGetDatum(path));
+	Datum		found = DirectFunctionCall4(jsonb_path_query_array,
+											JsonbPGetDatum(jsonb), compiled,
+											no_variables, BoolGetDatum(true));
+
+	return getIthJsonbValueFromContainer(&DatumGetJsonbP(found)->root, 0);
 }

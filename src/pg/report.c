@@ -79,6 +79,11 @@ static const FaultRow rows[] = {
 	[SMRT_FAULT_IN_ANSWER] = {SMRT_ERRCODE_BROKEN_STREAM, "the answer holds an error", NULL},
 	[SMRT_FAULT_NO_TEXT] = {SMRT_ERRCODE_BAD_REPLY, "no text was found in the answer",
 		"Say by a jsonpath where a message has its text."},
+	[SMRT_FAULT_CUT] = {SMRT_ERRCODE_NO_ANSWER, "the model's answer was cut off for its length",
+		"Permit more tokens in the option \"parameters\"."},
+	[SMRT_FAULT_DECLINED] = {SMRT_ERRCODE_NO_ANSWER, "the model refused to answer", NULL},
+	[SMRT_FAULT_OUTSIDE] = {SMRT_ERRCODE_NO_ANSWER, "the model's answer does not fit the result type",
+		"Set the option \"response_format\" if the container knows it, or \"repair\"."},
 };
 
 StaticAssertDecl(lengthof(rows) == SMRT_FAULT_COUNT,

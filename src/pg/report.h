@@ -15,6 +15,7 @@
  * subclasses.
  */
 #define SMRT_ERRCODE_BAD_REPLY MAKE_SQLSTATE('3', '8', 'S', '0', '1')
+#define SMRT_ERRCODE_NO_ANSWER MAKE_SQLSTATE('3', '8', 'S', '0', '2')
 #define SMRT_ERRCODE_BROKEN_STREAM MAKE_SQLSTATE('3', '8', 'S', '0', '3')
 
 /*

@@ -407,6 +407,7 @@ explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
 		{"Rows Merged", NULL, counts->merged},
 		{"Rows Sent Again", NULL, counts->rows_again},
 		{"Rows Failed", NULL, counts->failed},
+		{"Answers Sent Back", NULL, counts->repairs},
 		{"Requests", NULL, counts->requests},
 		{"Retries", NULL, counts->retries},
 		{"Bytes Sent", "bytes", counts->bytes_out},

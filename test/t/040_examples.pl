@@ -237,7 +237,8 @@ sub make_database
 run_page('README.md', make_database('app'));
 for my $page (sort map { s|^\Q$root\E/||r } glob "$root/doc/*.md")
 {
-	run_page($page, make_database($page =~ s/^.*\/|\.md$//gr)) if $page ne 'doc/queue.md';
+	run_page($page, make_database($page =~ s/^.*\/|\.md$//gr =~ tr/-/_/r))
+	  if $page ne 'doc/queue.md';
 }
 note("exempt: $_") for @exempt;
 is(scalar @exempt, 3, 'three blocks are exempt');
