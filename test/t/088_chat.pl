@@ -216,6 +216,11 @@ for (
 	else { fails_with($node, $sql, '38S02', qr/not of type array/, 'a text is no array') }
 }
 
+# A chat that is streamed.
+is(must(model('s(body text) RETURNS text', '{"endpoint": "parrot", "format": "chat", "stream": true}') . "SELECT s('a {b} \"c\"')"), 'a {b} "c"', 'a streamed message is put together');
+is(must(model('s(body text) RETURNS SETOF text', '{"endpoint": "parrot", "format": "chat", "stream": true, "prompt": "{body}!"}') . "SELECT count(*), string_agg(t, '') FROM s('a b c') t"), '3|a b c!', '... or comes in pieces');
+is(must(model('s(body text) RETURNS SETOF text', '{"endpoint": "parrot", "format": "single", "stream": true, "prompt": "{body}!", "parameters": {"max_new_tokens": 2}}') . "SELECT count(*), string_agg(t, '') FROM s('a b c') t"), '2|a b', '... from text generation, too');
+
 # One attempt to repair.
 $emulator->reset;
 must(model('r(body text) RETURNS boolean', "{\"endpoint\": \"chat-novice\", \"format\": \"chat\", $text, \"repair\": true}"));
