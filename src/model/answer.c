@@ -10,6 +10,7 @@
 #include "model/deltas.h"
 #include "model/message.h"
 #include "model/tensor.h"
+#include "model/tokens.h"
 #include "pg/json.h"
 #include "pg/report.h"
 #include "utils/builtins.h"
@@ -337,6 +338,7 @@ split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 														   CStringGetDatum(text)));
 
 	pfree(text);
+	smrt_tokens_read(model, jsonb, answer);
 	if (model->format == SMRT_FORMAT_CHAT)
 		return smrt_message_read(model, jsonb, answer, error);
 	/* One row that was sent alone is answered by one value. */

@@ -17,6 +17,9 @@ typedef struct SmrtAnswer
 	SmrtSpan   *texts;			/* a row each */
 	JsonbContainer *list;		/* an array that has an element for each row */
 	JsonbValue	whole;			/* or it is the only row's prediction */
+	bool		has_tokens;		/* it says how many there were */
+	int64		input_tokens;	/* read by the model for this answer, or 0 */
+	int64		output_tokens;	/* written */
 	SmrtFault	fault;			/* if it does not fit, perhaps more than a reason */
 	char	   *message;		/* of a chat, or NULL */
 	const char *problem;		/* with it, if the fault is OUTSIDE */

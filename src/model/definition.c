@@ -102,6 +102,8 @@ static const OptionRow rows[] = {
 	{"response_format", KIND_WORD, FIELD(response_format), 0, 0, 0, response_format_words},
 	{"undecided_is_null", KIND_BOOLEAN, FIELD(undecided_is_null)},
 	{"repair", KIND_BOOLEAN, FIELD(repair)},
+	{"input_tokens", KIND_PATH, FIELD(input_tokens)},
+	{"output_tokens", KIND_PATH, FIELD(output_tokens)},
 	{"nulls", KIND_WORD, FIELD(nulls), 0, 0, 0, nulls_words},
 	{"on_error", KIND_WORD, FIELD(on_error), 0, 0, 0, smrt_on_error_words},
 	{"max_failed_rows", KIND_NUMBER, FIELD(max_failed_rows), 0, INT_MAX, 0},

@@ -69,6 +69,7 @@ static void close_batch(SmrtEngine *engine);
 static void send_batch(SmrtEngine *engine, Batch *batch);
 static void wait_for_one(SmrtEngine *engine);
 static void settle(SmrtEngine *engine, Batch *batch);
+static void count_tokens(SmrtEngineCounts *counts, const SmrtAnswer *answer);
 static bool worth_halving(const SmrtEngine *engine, const Batch *batch);
 static bool stumbled(const SmrtEngine *engine, const Batch *batch);
 static void send_padded(SmrtEngine *engine, Batch *batch);
@@ -341,6 +342,9 @@ smrt_engine_counts_add(SmrtEngineCounts *counts, const SmrtEngineCounts *more)
 	counts->failed += more->failed;
 	counts->rows_again += more->rows_again;
 	counts->repairs += more->repairs;
+	counts->token_answers += more->token_answers;
+	counts->input_tokens += more->input_tokens;
+	counts->output_tokens += more->output_tokens;
 	counts->bytes_out += more->bytes_out;
 	counts->bytes_in += more->bytes_in;
 }
@@ -374,6 +378,7 @@ settle(SmrtEngine *engine, Batch *batch)
 										&batch->error);
 		batch->answer.fault.request_id = batch->call->reply.response.request_id;
 		MemoryContextSwitchTo(before);
+		count_tokens(engine->counts, &batch->answer);
 		if (!batch->fits && batch->answer.fault.kind != SMRT_FAULT_NONE)
 			(void) smrt_call_fail(batch->call, &batch->answer.fault, false);
 	}
@@ -388,6 +393,17 @@ settle(SmrtEngine *engine, Batch *batch)
 		halve(engine, batch);
 	else
 		batch->done = true;
+}
+
+/* They are paid for, whether the answer is fit or not. */
+static void
+count_tokens(SmrtEngineCounts *counts, const SmrtAnswer *answer)
+{
+	if (!answer->has_tokens)
+		return;
+	counts->token_answers++;
+	counts->input_tokens += answer->input_tokens;
+	counts->output_tokens += answer->output_tokens;
 }
 
 static bool

@@ -47,6 +47,9 @@ typedef struct SmrtEngineCounts
 	int64		failed;			/* rows that failed, and were no error */
 	int64		rows_again;		/* sent once more after a halving */
 	int64		repairs;		/* answers that their model was to repair */
+	int64		token_answers;	/* answers that said how many tokens they took */
+	int64		input_tokens;	/* of these */
+	int64		output_tokens;
 	int64		bytes_out;		/* of bodies */
 	int64		bytes_in;
 	int64		time_us;		/* of the last attempts of all requests */

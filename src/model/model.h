@@ -143,6 +143,8 @@ typedef struct SmrtModel
 	SmrtTemplate *system;		/* a language model's instructions, or NULL */
 	SmrtTemplate *prompt;		/* what it is asked; NULL: the row as it is */
 	const char *parameters;		/* members for it, as constant */
+	const char *input_tokens;	/* jsonpaths to how many were read and written; */
+	const char *output_tokens;	/* NULL: where known servers say it */
 	SmrtResponseFormat response_format;
 	bool		undecided_is_null;	/* parts of a chat's answer may be null */
 	bool		repair;			/* one that does not fit is told so, once */

@@ -417,6 +417,12 @@ explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
 	for (int i = 0; i < lengthof(properties); i++)
 		ExplainPropertyInteger(properties[i].label, properties[i].unit,
 							   properties[i].value, es);
+	/* Nothing is not none: most containers do not say. */
+	if (counts->token_answers > 0)
+	{
+		ExplainPropertyInteger("Input Tokens", NULL, counts->input_tokens, es);
+		ExplainPropertyInteger("Output Tokens", NULL, counts->output_tokens, es);
+	}
 	if (counts->requests == 0)
 		return;
 	ExplainPropertyFloat("Rows per Request", NULL,

@@ -205,7 +205,8 @@ def answer(body, content, refusal=None, reports_usage=True):
     if reports_usage:
         result["usage"] = {"prompt_tokens": asked, "completion_tokens": len(spent),
                            "total_tokens": asked + len(spent)}
-    return Answer(json.dumps(result).encode(), tokens=(asked, len(spent)))
+    return Answer(json.dumps(result).encode(),
+                  tokens=(asked, len(spent)) if reports_usage else None)
 
 
 def parrot(invocation):

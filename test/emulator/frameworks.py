@@ -184,16 +184,27 @@ def embedding(invocation):
 
 
 def language_model(in_array):
-    """One prompt, one text: its words backwards, as many as were asked for."""
+    """One prompt, one text: its words backwards, as many as were asked for.  A word is a
+    token; they are counted if details are asked for, and the prompt's if they are, too."""
     def answer(invocation):
         body = json.loads(invocation.body)
         if not isinstance(body.get("inputs"), str):
             raise ContainerError(424, json.dumps({"error": "inputs must be a string",
                                                   "code": 424}))
-        words = body["inputs"].split()[::-1]
-        words = words[:body.get("parameters", {}).get("max_new_tokens", 30)]
+        parameters = body.get("parameters", {})
+        prompt = body["inputs"].split()
+        words = prompt[::-1][:parameters.get("max_new_tokens", 30)]
         result = {"generated_text": " ".join(words)}
-        return Answer(json.dumps([result] if in_array else result).encode())
+        tokens = None
+        if parameters.get("details"):
+            finish_reason = "length" if len(words) < len(prompt) else "eos_token"
+            result["details"] = {"finish_reason": finish_reason, "generated_tokens": len(words),
+                                 "prefill": []}
+            tokens = (0, len(words))
+        if parameters.get("decoder_input_details"):
+            result["details"]["prefill"] = [{"text": word} for word in prompt]
+            tokens = (len(prompt), len(words))
+        return Answer(json.dumps([result] if in_array else result).encode(), tokens=tokens)
     return answer
 
 

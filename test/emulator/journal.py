@@ -12,6 +12,7 @@ from time import time as seconds_since_1970
 
 REQUESTS_KEPT = 20_000  # about 40 MB; a benchmark must not make the emulator grow for ever
 CAPTURES_KEPT = 1_000
+TOKENS = ("input_tokens", "output_tokens")  # counted where containers say so
 
 
 @dataclass
@@ -105,6 +106,12 @@ class Journal:
             with self._lock:
                 self._at_work[endpoint] -= 1
 
+    def count_tokens(self, endpoint, read, written):
+        """Keep the ledger of an endpoint whose container counts tokens."""
+        with self._lock:
+            self._by_endpoint[endpoint]["input_tokens"] += read
+            self._by_endpoint[endpoint]["output_tokens"] += written
+
     def record(self, entry):
         """Log a request to the port where redirects lead."""
         with self._lock:
@@ -117,7 +124,8 @@ class Journal:
     def stats(self):
         def counts(counter):
             return {name: counter[name] for name in ("requests", "verified", "refused",
-                                                     "unverified")}
+                                                     "unverified", *TOKENS)
+                    if name in counter or name not in TOKENS}
         with self._lock:
             return {
                 **counts(self._totals),

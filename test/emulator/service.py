@@ -176,6 +176,8 @@ class Service:
         except ContainerError as error:
             raise ModelError(endpoint.name, container_name, error.status, error.message,
                              self.verifier.region) from None
+        if answer.tokens:
+            self.journal.count_tokens(endpoint.name, *answer.tokens)
         if endpoint.is_captured:
             self.journal.capture(_capture(invocation, answer, now))
         headers = [("Content-Type", answer.content_type),

@@ -245,4 +245,47 @@ for my $options ('"repair": true', '')
 	is($emulator->request_count('m'), $options ? 2 : 1, '... after so many requests');
 }
 
+#
+# Tokens: EXPLAIN ANALYZE and the ledger of the local endpoint, which counts for
+# itself, are the same.
+#
+sub tokens_are_those_of
+{
+	my ($endpoint, $sql, $name, %more) = @_;
+	$emulator->reset;
+	$emulator->script($endpoint, $more{steps}) if $more{steps};
+	my $plan = must(($more{set} // '') . "EXPLAIN (ANALYZE, COSTS OFF) $sql");
+	my $ledger = $emulator->control('stats')->{endpoints}{$endpoint};
+	my %said = (input => 0, output => 0);
+	$said{ lc $1 } += $2 while $plan =~ /(Input|Output) Tokens: (\d+)/g;
+	cmp_ok($ledger->{output_tokens}, '>', 0, "$name: there are some") unless $more{none};
+	is("$said{input} $said{output}", ($ledger->{input_tokens} // 0) . ' ' . ($ledger->{output_tokens} // 0), "$name: tokens are those of the ledger") || diag($plan);
+	like($plan, $more{plan}, "... with $more{plan}") if $more{plan};
+	unlike($plan, qr/Tokens/, "$name: and nothing is said") if $more{none};
+}
+must(model('t(body text) RETURNS boolean', '{"endpoint": "chat", "format": "chat"}'));
+tokens_are_those_of('chat', 'SELECT t(body) FROM mail', 'a chat');
+tokens_are_those_of('chat', 'SELECT t(body || body) FROM mail', 'tried again', steps => [ ({ use => 'internal-failure' }, { use => 'throttling' }) x 2 ], plan => qr/Retries: [1-4]/);
+tokens_are_those_of('chat', 'SELECT t(body) FROM mails', 'parallel workers', plan => qr/Workers Launched: [1-4]/,
+	set => 'CREATE TABLE mails AS SELECT * FROM mail, generate_series(1, 20) g; ANALYZE mails; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 2; ');
+must(model('t(body text) RETURNS boolean', '{"endpoint": "chat-novice", "format": "chat", "repair": true}'));
+tokens_are_those_of('chat-novice', 'SELECT t(body) FROM mail', 'repaired answers');
+must(model('t(body text) RETURNS boolean', '{"endpoint": "chat", "format": "chat", "on_error": "null", "parameters": {"max_tokens": 1}}'));
+tokens_are_those_of('chat', 'SELECT t(body) FROM mail', 'answers that are cut');
+must(model('t(body text) RETURNS boolean', '{"endpoint": "chat-terse", "format": "chat"}'));
+tokens_are_those_of('chat-terse', 'SELECT t(body) FROM mail', 'a container that does not say it', none => 1);
+for my $endpoint ('llm', 'tgi')
+{
+	must(model('t(body text) RETURNS text', "{\"endpoint\": \"$endpoint\", \"format\": \"single\", \"prompt\": \"{body}\", \"parameters\": {\"details\": true$_}}")),
+	  tokens_are_those_of($endpoint, 'SELECT t(body) FROM mail', "$endpoint, details$_") for '', ', "decoder_input_details": true';
+}
+my $own = { body => { json => [ { label => 1, n => { in => 7, out => 2 } } ] } };
+$emulator->script('m', [], $own);
+my $own_paths = '"format": "array", "max_rows": 1, "predictions": "$[*].label", "input_tokens": "$[0].n.in", "output_tokens": "$[0].n.out"';
+must(model('m(i int) RETURNS int', "{\"endpoint\": \"m\", $own_paths}"));
+like(must('EXPLAIN (ANALYZE, COSTS OFF) SELECT m(i) FROM n'), qr/Input Tokens: 35\n\s+Output Tokens: 10\n/, 'paths of its own');
+$emulator->script('m', [], { body => { json => [ { label => 1, n => { in => $_, out => -1 } } ] } }),
+  unlike(must('EXPLAIN (ANALYZE, COSTS OFF) SELECT m(i) FROM n'), qr/Tokens|ERROR/, "what is no number of tokens is none: $_")
+  for 'x', 1e30, -5;
+
 done_testing();
