@@ -2,46 +2,40 @@
  * The engine.  A batch's life:
  *
  *     open --full, or no more rows--> in flight --answer--> done --last row
- *                                         ^         |       handed out--> gone
- *                                         |         |
+ *                                         ^         |       handed out--> kept
+ *                                         |         |              or gone
  *                                two halves --------+ one bad row, or too much
  *                               with a copy --------+ one row was too few
  *                             with its fault -------+ a message that does not fit
  *
- * A batch that failed as a whole is halved and sent again where that helps: one
- * that was too large or took the model too long, and, where a failed row is to
- * be NULL, one in which some row may be bad.  So the others get their answers.
- * A row alone is sent again with a copy where the container may want two, and a
- * language model is told once what is wrong with its answer.
+ * Rows stand in one list in their order, each with its place in a batch.  Equal
+ * rows of a deterministic model have the same place, as long as its batch is there:
+ * reuse.c.  Where arguments are shared there is an open batch for each of their
+ * values that came last.
  *
- * Batches stand in one list in row order.  Memory is bounded by the requests in
- * flight times the bytes of one, as long as the feeder reads when told that the
- * engine is full.
+ * Memory is bounded by the requests open and in flight times the bytes of one, as
+ * long as the feeder reads when told that the engine is full, and by what is kept.
  */
 #include "postgres.h"
 
 #include "call/callset.h"
+#include "model/again.h"
 #include "model/engine.h"
 #include "model/message.h"
 #include "model/modelrequest.h"
-#include "model/pack.h"
+#include "model/reuse.h"
+#include "model/row.h"
+#include "pg/alloc.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-typedef struct Batch
+/* A row that was not handed out. */
+typedef struct Row
 {
 	dlist_node	node;
-	MemoryContext context;		/* all of this is in it */
-	SmrtPack	pack;
-	SmrtCall   *call;			/* in flight or done; NULL: nothing to send */
-	bool		done;
-	bool		is_second;		/* sent once more after a stumble */
-	bool		fits;			/* the answer is split */
-	SmrtAnswer	answer;
-	SmrtError	error;			/* why it does not fit */
-	int64		first_row;		/* its number among all of the engine */
-	int			next_row;
-} Batch;
+	SmrtBatch *batch;			/* NULL: it is not sent */
+	int			i;				/* its number there */
+} Row;
 
 struct SmrtEngine
 {
@@ -55,32 +49,40 @@ struct SmrtEngine
 	int			max_rows;		/* less than the model's after a halving */
 	SmrtEngineCounts *counts;
 	int			n_in_flight;
-	int			n_closed;		/* batches in the list but the open one */
-	dlist_head	batches;		/* in row order; the last may be open */
-	Batch	   *open;
-	Batch	   *spent;			/* its last outcome may still be looked at */
+	int			n_unread;		/* batches */
+	SmrtBuf		bytes;			/* of the row being written */
+	dlist_head	rows;			/* in their order */
+	dlist_head	batches;		/* all but those that are kept */
+	List	   *open;			/* of them, the oldest first */
+	SmrtReuse  *reuse;			/* NULL: no equal row can have come */
+	SmrtBatch *spent;			/* its last outcome may still be looked at */
 };
 
 static SmrtCallSet *create_set(const SmrtModel *model);
-static void open_batch(SmrtEngine *engine);
-static Batch *new_batch(SmrtEngine *engine);
-static void open_batch_for_last_row(SmrtEngine *engine);
-static void close_batch(SmrtEngine *engine);
-static void send_batch(SmrtEngine *engine, Batch *batch);
+static SmrtBatch *find_equal(SmrtEngine *engine, uint32 hash, SmrtSpan shared,
+							 SmrtSpan bytes, int *i);
+static SmrtBatch *pack_row(SmrtEngine *engine, uint32 hash, SmrtSpan shared,
+						   SmrtSpan bytes);
+static SmrtBatch *open_batch_for(SmrtEngine *engine, SmrtSpan shared);
+static void add_row(SmrtEngine *engine, SmrtBatch *batch, int i);
+static void release_spent(SmrtEngine *engine);
+static void free_kept(SmrtEngine *engine, size_t permitted);
+static void fill_outcome(const Row *row, SmrtOutcome *outcome);
+static SmrtBatch *new_batch(SmrtEngine *engine, SmrtSpan shared);
+static void close_batch(SmrtEngine *engine, SmrtBatch *batch);
+static void send_batch(SmrtEngine *engine, SmrtBatch *batch);
 static void wait_for_one(SmrtEngine *engine);
-static void settle(SmrtEngine *engine, Batch *batch);
-static void count_tokens(SmrtEngineCounts *counts, const SmrtAnswer *answer);
-static bool worth_halving(const SmrtEngine *engine, const Batch *batch);
-static bool stumbled(const SmrtEngine *engine, const Batch *batch);
-static void send_padded(SmrtEngine *engine, Batch *batch);
-static bool is_repairable(const SmrtEngine *engine, const Batch *batch);
-static void send_repair(SmrtEngine *engine, Batch *batch);
-static void send_instead(SmrtEngine *engine, Batch *batch, Batch *again);
-static void halve(SmrtEngine *engine, Batch *batch);
-static Batch *copy_rows(SmrtEngine *engine, const Batch *batch, int from,
-						int to);
-static void drop_batch(SmrtEngine *engine, Batch *batch);
-static void fill_outcome(Batch *batch, SmrtOutcome *outcome);
+static void settle(SmrtEngine *engine, SmrtBatch *batch);
+static void send_padded(SmrtEngine *engine, SmrtBatch *batch);
+static void send_repair(SmrtEngine *engine, SmrtBatch *batch);
+static void halve(SmrtEngine *engine, SmrtBatch *batch);
+static SmrtBatch *copy_rows(SmrtEngine *engine, const SmrtBatch *batch,
+							int from, int to);
+static void send_instead(SmrtEngine *engine, SmrtBatch *batch,
+						 SmrtBatch *first, SmrtBatch *second);
+static void enter_rows(SmrtEngine *engine, SmrtBatch *batch);
+static void drop_batch(SmrtEngine *engine, SmrtBatch *batch);
+static void free_batch(SmrtEngine *engine, SmrtBatch *batch);
 
 SmrtEngine *
 smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
@@ -97,6 +99,10 @@ smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
 	engine->min_rows = model->min_rows;
 	engine->max_rows = model->max_rows;
 	engine->set = create_set(model);
+	/* It is here, and not where rows are written, that it begins to grow. */
+	smrt_buf_init(&engine->bytes, &smrt_alloc_palloc, MaxAllocSize - 1);
+	(void) smrt_buf_reserve(&engine->bytes, 1024);
+	dlist_init(&engine->rows);
 	dlist_init(&engine->batches);
 	smrt_modelrequest_fill(model, &engine->request);
 	MemoryContextSwitchTo(before);
@@ -129,6 +135,11 @@ smrt_engine_change_role(SmrtEngine *engine)
 		wait_for_one(engine);
 	/* The old set goes with the engine: answers of its calls may be unread. */
 	engine->set = create_set(engine->model);
+	/* What another role was told is not for this one: the new table is empty. */
+	if (engine->reuse != NULL)
+		free_kept(engine, 0);
+	if (engine->model->deterministic)
+		engine->reuse = smrt_reuse_create();
 	MemoryContextSwitchTo(before);
 }
 
@@ -142,100 +153,216 @@ smrt_engine_name_requests(SmrtEngine *engine, const char *const *inference_ids)
 SmrtBuf *
 smrt_engine_begin_row(SmrtEngine *engine)
 {
-	if (engine->open == NULL)
-		open_batch(engine);
-	return smrt_pack_begin_row(&engine->open->pack);
+	smrt_buf_reset(&engine->bytes);
+	return &engine->bytes;
 }
 
 void
 smrt_engine_end_row(SmrtEngine *engine, bool skip)
 {
-	SmrtPacked	packed = smrt_pack_end_row(&engine->open->pack, skip);
+	SmrtSpan	bytes = smrt_buf_span(&engine->bytes);
+	SmrtSpan	shared = smrt_row_take_shared(engine->model, &bytes);
+	SmrtBatch  *batch = NULL;
+	int			i = 0;
 
-	if (packed == SMRT_PACKED_NOT)
-		open_batch_for_last_row(engine);
-	engine->counts->skipped += packed == SMRT_PACKED_SKIPPED;
-	engine->counts->merged += packed == SMRT_PACKED_WITH_EQUAL;
-	engine->counts->rows += packed == SMRT_PACKED || packed == SMRT_PACKED_NOT;
+	if (skip)
+		engine->counts->skipped++;
+	else
+	{
+		uint32		hash = engine->model->deterministic ?
+			smrt_reuse_hash(shared, bytes) : 0;
+
+		batch = find_equal(engine, hash, shared, bytes, &i);
+		engine->counts->merged += batch != NULL;
+		engine->counts->rows += batch == NULL;
+		if (batch == NULL)
+		{
+			batch = pack_row(engine, hash, shared, bytes);
+			i = batch->pack.n_rows - 1;
+		}
+	}
+	add_row(engine, batch, i);
 	engine->n_rows++;
-	if (smrt_pack_is_full(&engine->open->pack, engine->max_rows))
-		close_batch(engine);
+	if (batch != NULL && list_member_ptr(engine->open, batch) &&
+		batch->pack.n_rows >= engine->max_rows)
+		close_batch(engine, batch);
 }
 
-/* The row just written was too much for the open batch. */
-static void
-open_batch_for_last_row(SmrtEngine *engine)
+/*
+ * What failed may succeed if it is sent again.  The table is made when there is a
+ * row that another one may be equal to: who predicts one row needs none.
+ */
+static SmrtBatch *
+find_equal(SmrtEngine *engine, uint32 hash, SmrtSpan shared, SmrtSpan bytes,
+		   int *i)
 {
-	Batch	   *full = engine->open;
+	SmrtBatch  *batch;
+	MemoryContext before;
+	dlist_iter	iter;
 
-	if (full->pack.n_pieces > 0)
+	if (engine->reuse == NULL)
 	{
-		open_batch(engine);
-		smrt_pack_move_row(&full->pack, &engine->open->pack);
-		send_batch(engine, full);
-		if (smrt_pack_end_row(&engine->open->pack, false) != SMRT_PACKED_NOT)
-			return;
+		if (!engine->model->deterministic || dlist_is_empty(&engine->batches))
+			return NULL;
+		before = MemoryContextSwitchTo(engine->context);
+		engine->reuse = smrt_reuse_create();
+		MemoryContextSwitchTo(before);
+		dlist_foreach(iter, &engine->batches)
+			enter_rows(engine, dlist_container(SmrtBatch, node, iter.cur));
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("model %s: a row alone is larger than a request may be",
-					engine->model->name),
-			 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
-					   smrt_pack_closed_len(&engine->open->pack),
-					   engine->model->max_bytes)));
+	batch = smrt_reuse_find(engine->reuse, hash, shared, bytes, i);
+	return batch != NULL && (!batch->done || batch->fits) ? batch : NULL;
+}
+
+static SmrtBatch *
+pack_row(SmrtEngine *engine, uint32 hash, SmrtSpan shared, SmrtSpan bytes)
+{
+	SmrtBatch  *batch = open_batch_for(engine, shared);
+
+	if (!smrt_pack_add(&batch->pack, bytes, hash))
+	{
+		if (batch->pack.n_rows > 0)
+		{
+			close_batch(engine, batch);
+			batch = open_batch_for(engine, shared);
+		}
+		if (!smrt_buf_ok(&engine->bytes) || !smrt_pack_add(&batch->pack, bytes, hash))
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("model %s: a row alone is larger than a request may be",
+							engine->model->name),
+					 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
+							   smrt_pack_closed_len(&batch->pack) + bytes.len,
+							   engine->model->max_bytes)));
+	}
+	batch->pack.rows[batch->pack.n_rows - 1].number = engine->n_rows;
+	if (engine->reuse != NULL)
+		smrt_reuse_enter(engine->reuse, batch, batch->pack.n_rows - 1);
+	return batch;
+}
+
+/* As many are open at most as may be in flight. */
+static SmrtBatch *
+open_batch_for(SmrtEngine *engine, SmrtSpan shared)
+{
+	SmrtBatch  *batch;
+	MemoryContext before;
+	ListCell   *cell;
+
+	foreach(cell, engine->open)
+	{
+		batch = lfirst(cell);
+		if (smrt_span_equal(batch->pack.shared, shared))
+			return batch;
+	}
+	if (list_length(engine->open) >= engine->model->concurrency)
+		close_batch(engine, linitial(engine->open));
+	batch = new_batch(engine, shared);
+	dlist_push_tail(&engine->batches, &batch->node);
+	before = MemoryContextSwitchTo(engine->context);
+	engine->open = lappend(engine->open, batch);
+	MemoryContextSwitchTo(before);
+	return batch;
+}
+
+static void
+add_row(SmrtEngine *engine, SmrtBatch *batch, int i)
+{
+	Row		   *row = MemoryContextAlloc(engine->context, sizeof(Row));
+
+	row->batch = batch;
+	row->i = i;
+	dlist_push_tail(&engine->rows, &row->node);
+	if (batch == NULL)
+		return;
+	batch->n_waiting++;
+	if (batch->is_kept)
+	{
+		smrt_reuse_take(engine->reuse, batch);
+		dlist_push_tail(&engine->batches, &batch->node);
+	}
 }
 
 void
 smrt_engine_finish(SmrtEngine *engine)
 {
-	if (engine->open != NULL)
-		close_batch(engine);
+	while (engine->open != NIL)
+		close_batch(engine, linitial(engine->open));
 }
 
 bool
 smrt_engine_is_full(const SmrtEngine *engine)
 {
-	int			n_read_out = engine->spent != NULL ? 1 : 0;
-
-	return engine->n_closed - n_read_out >= engine->model->concurrency;
+	return engine->n_unread >= engine->model->concurrency;
 }
 
 bool
 smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 {
-	Batch	   *batch;
+	Row		   *row;
 
-	if (engine->spent != NULL)
-		drop_batch(engine, engine->spent);
-	engine->spent = NULL;
-	/* Waiting may put two batches in the place of the oldest. */
-	for (;;)
+	release_spent(engine);
+	if (dlist_is_empty(&engine->rows))
+		return false;
+	row = dlist_container(Row, node, dlist_head_node(&engine->rows));
+	/* Waiting may put the row into another batch. */
+	while (row->batch != NULL && !row->batch->done)
 	{
-		if (dlist_is_empty(&engine->batches))
-			return false;
-		batch = dlist_container(Batch, node, dlist_head_node(&engine->batches));
-		if (batch->done)
-			break;
-		if (batch == engine->open || !wait)
+		if (!wait || list_member_ptr(engine->open, row->batch))
 			return false;
 		wait_for_one(engine);
 	}
-	fill_outcome(batch, outcome);
-	if (++batch->next_row == batch->pack.n_rows)
-		engine->spent = batch;
+	dlist_delete(&row->node);
+	fill_outcome(row, outcome);
+	if (row->batch != NULL && --row->batch->n_waiting == 0)
+	{
+		engine->spent = row->batch;
+		engine->n_unread -= row->batch->is_unread;
+		row->batch->is_unread = false;
+	}
+	pfree(row);
 	return true;
 }
 
+/* An equal row may have come since. */
 static void
-fill_outcome(Batch *batch, SmrtOutcome *outcome)
+release_spent(SmrtEngine *engine)
 {
-	const SmrtPackRow *row = &batch->pack.rows[batch->next_row];
+	SmrtBatch  *spent = engine->spent;
+
+	engine->spent = NULL;
+	if (spent == NULL || spent->n_waiting > 0)
+		return;
+	if (engine->reuse == NULL || !spent->fits)
+	{
+		drop_batch(engine, spent);
+		return;
+	}
+	dlist_delete(&spent->node);
+	smrt_reuse_keep(engine->reuse, spent);
+	free_kept(engine, smrt_settings.reuse_size);
+}
+
+/* All that is more than that many bytes. */
+static void
+free_kept(SmrtEngine *engine, size_t permitted)
+{
+	SmrtBatch  *batch;
+
+	while ((batch = smrt_reuse_surplus(engine->reuse, permitted)) != NULL)
+		free_batch(engine, batch);
+}
+
+static void
+fill_outcome(const Row *row, SmrtOutcome *outcome)
+{
+	SmrtBatch  *batch = row->batch;
 
 	memset(outcome, 0, sizeof(*outcome));
-	outcome->skipped = row->skipped;
+	outcome->skipped = batch == NULL;
 	if (outcome->skipped)
 		return;
-	outcome->row = row->piece;
+	outcome->row = row->i;
 	outcome->report = &batch->call->report;
 	if (batch->call->reply.fault.kind != SMRT_FAULT_NONE)
 	{
@@ -249,58 +376,45 @@ fill_outcome(Batch *batch, SmrtOutcome *outcome)
 		outcome->problem = batch->error.text;
 }
 
-static void
-open_batch(SmrtEngine *engine)
-{
-	engine->open = new_batch(engine);
-	engine->open->first_row = engine->n_rows;
-	dlist_push_tail(&engine->batches, &engine->open->node);
-}
-
-static Batch *
-new_batch(SmrtEngine *engine)
+static SmrtBatch *
+new_batch(SmrtEngine *engine, SmrtSpan shared)
 {
 	MemoryContext context = AllocSetContextCreate(engine->context,
 												  "sagemaker_rt batch",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext before = MemoryContextSwitchTo(context);
-	Batch	   *batch = palloc0(sizeof(Batch));
+	SmrtBatch  *batch = palloc0(sizeof(SmrtBatch));
 
 	batch->context = context;
-	smrt_pack_init(&batch->pack, engine->model);
+	smrt_pack_init(&batch->pack, engine->model, shared);
 	MemoryContextSwitchTo(before);
 	return batch;
 }
 
 static void
-close_batch(SmrtEngine *engine)
+close_batch(SmrtEngine *engine, SmrtBatch *batch)
 {
-	Batch	   *batch = engine->open;
-
-	engine->open = NULL;
+	engine->open = list_delete_ptr(engine->open, batch);
+	smrt_pack_close(&batch->pack, engine->min_rows);
+	batch->body = smrt_buf_span(&batch->pack.body);
 	send_batch(engine, batch);
 }
 
-/* Ends the body and sends it, as soon as not too many are in flight. */
+/* Sends it, as soon as not too many are in flight. */
 static void
-send_batch(SmrtEngine *engine, Batch *batch)
+send_batch(SmrtEngine *engine, SmrtBatch *batch)
 {
 	SmrtRequest request = engine->request;
 
-	engine->n_closed++;
-	if (batch->pack.n_pieces == 0)
-	{
-		batch->done = true;
-		return;
-	}
-	smrt_pack_close(&batch->pack, engine->min_rows);
+	batch->is_unread = true;
+	engine->n_unread++;
 	while (engine->n_in_flight >= engine->model->concurrency)
 		wait_for_one(engine);
-	request.body = smrt_buf_span(&batch->pack.body);
+	request.body = batch->body;
 	if (engine->inference_ids != NULL)
 		request.members[SMRT_MEMBER_INFERENCE_ID] =
-			smrt_span(engine->inference_ids[batch->first_row]);
-	request.rows = batch->pack.n_pieces;
+			smrt_span(engine->inference_ids[batch->pack.rows[0].number]);
+	request.rows = batch->pack.n_rows;
 	batch->call = smrt_callset_submit(engine->set, &request);
 	engine->n_in_flight++;
 	smrt_callset_start(engine->set);
@@ -317,7 +431,7 @@ wait_for_one(SmrtEngine *engine)
 	engine->n_in_flight--;
 	dlist_foreach(iter, &engine->batches)
 	{
-		Batch	   *batch = dlist_container(Batch, node, iter.cur);
+		SmrtBatch  *batch = dlist_container(SmrtBatch, node, iter.cur);
 
 		if (batch->call != call)
 			continue;
@@ -326,48 +440,11 @@ wait_for_one(SmrtEngine *engine)
 	}
 }
 
-void
-smrt_engine_counts_add(SmrtEngineCounts *counts, const SmrtEngineCounts *more)
-{
-	if (more->requests > 0)
-		counts->min_time_us = counts->requests == 0 ? more->min_time_us :
-			Min(counts->min_time_us, more->min_time_us);
-	counts->max_time_us = Max(counts->max_time_us, more->max_time_us);
-	counts->time_us += more->time_us;
-	counts->rows += more->rows;
-	counts->skipped += more->skipped;
-	counts->merged += more->merged;
-	counts->requests += more->requests;
-	counts->retries += more->retries;
-	counts->failed += more->failed;
-	counts->rows_again += more->rows_again;
-	counts->repairs += more->repairs;
-	counts->token_answers += more->token_answers;
-	counts->input_tokens += more->input_tokens;
-	counts->output_tokens += more->output_tokens;
-	counts->bytes_out += more->bytes_out;
-	counts->bytes_in += more->bytes_in;
-}
-
-void
-smrt_engine_count_call(SmrtEngineCounts *counts, const SmrtCall *call)
-{
-	int64		time_us = call->report.elapsed_us;
-
-	counts->min_time_us = counts->requests == 0 ? time_us :
-		Min(counts->min_time_us, time_us);
-	counts->max_time_us = Max(counts->max_time_us, time_us);
-	counts->time_us += time_us;
-	counts->requests++;
-	counts->retries += Max(0, call->report.attempts - 1);
-	counts->bytes_in += call->reply.response.body.len;
-}
-
 static void
-settle(SmrtEngine *engine, Batch *batch)
+settle(SmrtEngine *engine, SmrtBatch *batch)
 {
 	smrt_engine_count_call(engine->counts, batch->call);
-	engine->counts->bytes_out += batch->pack.body.len;
+	engine->counts->bytes_out += batch->body.len;
 	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
 	{
 		MemoryContext before = MemoryContextSwitchTo(batch->context);
@@ -378,138 +455,136 @@ settle(SmrtEngine *engine, Batch *batch)
 										&batch->error);
 		batch->answer.fault.request_id = batch->call->reply.response.request_id;
 		MemoryContextSwitchTo(before);
-		count_tokens(engine->counts, &batch->answer);
+		smrt_engine_count_tokens(engine->counts, &batch->answer);
 		if (!batch->fits && batch->answer.fault.kind != SMRT_FAULT_NONE)
 			(void) smrt_call_fail(batch->call, &batch->answer.fault, false);
 	}
 	/* It was no use. */
 	if (batch->is_second && !batch->fits)
 		engine->min_rows = engine->model->min_rows;
-	if (stumbled(engine, batch))
-		send_padded(engine, batch);
-	else if (is_repairable(engine, batch))
-		send_repair(engine, batch);
-	else if (batch->pack.n_pieces > 1 && worth_halving(engine, batch))
-		halve(engine, batch);
-	else
-		batch->done = true;
-}
-
-/* They are paid for, whether the answer is fit or not. */
-static void
-count_tokens(SmrtEngineCounts *counts, const SmrtAnswer *answer)
-{
-	if (!answer->has_tokens)
-		return;
-	counts->token_answers++;
-	counts->input_tokens += answer->input_tokens;
-	counts->output_tokens += answer->output_tokens;
-}
-
-static bool
-worth_halving(const SmrtEngine *engine, const Batch *batch)
-{
-	const SmrtFault *fault = &batch->call->reply.fault;
-
-	if (fault->kind == SMRT_FAULT_TOO_LARGE || smrt_fault_is_slow_model(fault))
-		return true;
-	if (smrt_model_on_error(engine->model) == SMRT_ON_ERROR_ERROR)
-		return false;
-	/* The container, not the service, found fault with what it got. */
-	return fault->kind == SMRT_FAULT_MODEL ||
-		(fault->kind == SMRT_FAULT_NONE && !batch->fits);
-}
-
-/*
- * Containers of scikit-learn that take a line of CSV alone for a vector break over
- * it, where two lines are a matrix.  A row that is to blame itself is told from it
- * by the status: it is the client's error then.
- */
-static bool
-stumbled(const SmrtEngine *engine, const Batch *batch)
-{
-	const SmrtFault *fault = &batch->call->reply.fault;
-
-	return engine->model->format == SMRT_FORMAT_CSV && !batch->is_second &&
-		batch->pack.n_sent == 1 && fault->kind == SMRT_FAULT_MODEL &&
-		fault->original_status >= 500 && !smrt_fault_is_slow_model(fault);
+	switch (smrt_again_judge(engine->model, batch))
+	{
+		case SMRT_AGAIN_NOT:
+			batch->done = true;
+			break;
+		case SMRT_AGAIN_PADDED:
+			send_padded(engine, batch);
+			break;
+		case SMRT_AGAIN_REPAIRED:
+			send_repair(engine, batch);
+			break;
+		case SMRT_AGAIN_HALVED:
+			halve(engine, batch);
+			break;
+	}
 }
 
 /* The row once more, with a copy of itself; so are those that come alone after it. */
 static void
-send_padded(SmrtEngine *engine, Batch *batch)
+send_padded(SmrtEngine *engine, SmrtBatch *batch)
 {
-	Batch	   *again = copy_rows(engine, batch, 0, batch->pack.n_rows);
+	SmrtBatch  *again;
 
 	engine->min_rows = Max(engine->min_rows, 2);
-	send_instead(engine, batch, again);
-}
-
-static bool
-is_repairable(const SmrtEngine *engine, const Batch *batch)
-{
-	return engine->model->repair && !batch->is_second &&
-		batch->answer.fault.kind == SMRT_FAULT_OUTSIDE &&
-		batch->pack.body.len + strlen(batch->answer.message) <= engine->model->max_bytes;
+	again = copy_rows(engine, batch, 0, batch->pack.n_rows);
+	again->is_second = true;
+	send_instead(engine, batch, again, NULL);
 }
 
 /* A second fault stays. */
 static void
-send_repair(SmrtEngine *engine, Batch *batch)
+send_repair(SmrtEngine *engine, SmrtBatch *batch)
 {
-	Batch	   *again = copy_rows(engine, batch, 0, batch->pack.n_rows);
+	SmrtBatch  *again = copy_rows(engine, batch, 0, batch->pack.n_rows);
+	MemoryContext before = MemoryContextSwitchTo(again->context);
 
-	smrt_message_append_repair(engine->model, &batch->answer, &again->pack.body);
-	engine->counts->repairs++;
-	send_instead(engine, batch, again);
-}
-
-static void
-send_instead(SmrtEngine *engine, Batch *batch, Batch *again)
-{
-	engine->counts->rows_again += batch->pack.n_pieces;
+	again->body = smrt_message_repair(engine->model, &batch->answer, again->body);
+	MemoryContextSwitchTo(before);
 	again->is_second = true;
-	dlist_insert_after(&batch->node, &again->node);
-	drop_batch(engine, batch);
-	send_batch(engine, again);
+	engine->counts->repairs++;
+	send_instead(engine, batch, again, NULL);
 }
 
-/* Two batches take the place of one. */
 static void
-halve(SmrtEngine *engine, Batch *batch)
+halve(SmrtEngine *engine, SmrtBatch *batch)
 {
 	int			middle = batch->pack.n_rows / 2;
-	Batch	   *second = copy_rows(engine, batch, middle, batch->pack.n_rows);
-	Batch	   *first = copy_rows(engine, batch, 0, middle);
-	const SmrtFault *fault = &batch->call->reply.fault;
 
-	engine->counts->rows_again += batch->pack.n_pieces;
 	/* What was too much once is too much again. */
-	if (fault->kind == SMRT_FAULT_TOO_LARGE || smrt_fault_is_slow_model(fault))
-		engine->max_rows = Max(1, Min(engine->max_rows, batch->pack.n_pieces / 2));
-	dlist_insert_after(&batch->node, &second->node);
-	dlist_insert_after(&batch->node, &first->node);
-	drop_batch(engine, batch);
-	send_batch(engine, first);
-	send_batch(engine, second);
+	if (smrt_again_was_too_much(batch))
+		engine->max_rows = Max(1, Min(engine->max_rows, middle));
+	send_instead(engine, batch, copy_rows(engine, batch, 0, middle),
+				 copy_rows(engine, batch, middle, batch->pack.n_rows));
 }
 
-static Batch *
-copy_rows(SmrtEngine *engine, const Batch *batch, int from, int to)
+/* Its rows, closed. */
+static SmrtBatch *
+copy_rows(SmrtEngine *engine, const SmrtBatch *batch, int from, int to)
 {
-	Batch	   *copy = new_batch(engine);
+	SmrtBatch  *copy = new_batch(engine, batch->pack.shared);
 
-	copy->first_row = batch->first_row + from;
 	for (int i = from; i < to; i++)
-		smrt_pack_copy_row(&batch->pack, i, &copy->pack);
+	{
+		(void) smrt_pack_add(&copy->pack, smrt_pack_row(&batch->pack, i),
+							 batch->pack.rows[i].hash);
+		copy->pack.rows[i - from].number = batch->pack.rows[i].number;
+	}
+	smrt_pack_close(&copy->pack, engine->min_rows);
+	copy->body = smrt_buf_span(&copy->pack.body);
 	return copy;
 }
 
+/* One batch, or two, take the place of one, with all rows that wait for it. */
 static void
-drop_batch(SmrtEngine *engine, Batch *batch)
+send_instead(SmrtEngine *engine, SmrtBatch *batch, SmrtBatch *first,
+			 SmrtBatch *second)
 {
-	engine->n_closed--;
+	dlist_iter	iter;
+
+	engine->counts->rows_again += batch->pack.n_rows;
+	dlist_push_tail(&engine->batches, &first->node);
+	if (second != NULL)
+		dlist_push_tail(&engine->batches, &second->node);
+	dlist_foreach(iter, &engine->rows)
+	{
+		Row		   *row = dlist_container(Row, node, iter.cur);
+
+		if (row->batch != batch)
+			continue;
+		row->batch = row->i < first->pack.n_rows ? first : second;
+		row->i -= row->batch == first ? 0 : first->pack.n_rows;
+		row->batch->n_waiting++;
+	}
+	drop_batch(engine, batch);
+	enter_rows(engine, first);
+	send_batch(engine, first);
+	if (second == NULL)
+		return;
+	enter_rows(engine, second);
+	send_batch(engine, second);
+}
+
+static void
+enter_rows(SmrtEngine *engine, SmrtBatch *batch)
+{
+	for (int i = 0; engine->reuse != NULL && i < batch->pack.n_rows; i++)
+		smrt_reuse_enter(engine->reuse, batch, i);
+}
+
+static void
+drop_batch(SmrtEngine *engine, SmrtBatch *batch)
+{
+	engine->n_unread -= batch->is_unread;
 	dlist_delete(&batch->node);
+	free_batch(engine, batch);
+}
+
+/* It is in no list. */
+static void
+free_batch(SmrtEngine *engine, SmrtBatch *batch)
+{
+	if (engine->reuse != NULL)
+		smrt_reuse_forget(engine->reuse, batch);
 	if (batch->call != NULL)
 		smrt_call_release(batch->call);
 	MemoryContextDelete(batch->context);

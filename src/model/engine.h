@@ -20,6 +20,7 @@
 
 #include "call/callset.h"
 #include "model/answer.h"
+#include "model/counts.h"
 #include "pg/report.h"
 
 typedef struct SmrtEngine SmrtEngine;
@@ -35,34 +36,6 @@ typedef struct SmrtOutcome
 	const SmrtFault *fault;
 	const SmrtReport *report;	/* of the fault */
 } SmrtOutcome;
-
-/* What an engine has done, for EXPLAIN ANALYZE. */
-typedef struct SmrtEngineCounts
-{
-	int64		rows;			/* in requests, those sent again not counted */
-	int64		skipped;		/* rows that were not sent */
-	int64		merged;			/* rows that share an equal one's prediction */
-	int64		requests;		/* answered, whatever the answer */
-	int64		retries;		/* attempts beyond the first of each */
-	int64		failed;			/* rows that failed, and were no error */
-	int64		rows_again;		/* sent once more after a halving */
-	int64		repairs;		/* answers that their model was to repair */
-	int64		token_answers;	/* answers that said how many tokens they took */
-	int64		input_tokens;	/* of these */
-	int64		output_tokens;
-	int64		bytes_out;		/* of bodies */
-	int64		bytes_in;
-	int64		time_us;		/* of the last attempts of all requests */
-	int64		min_time_us;	/* of one, when there are requests */
-	int64		max_time_us;
-} SmrtEngineCounts;
-
-extern void smrt_engine_counts_add(SmrtEngineCounts *counts,
-								   const SmrtEngineCounts *more);
-
-/* Counts a request that was answered, all but its body. */
-extern void smrt_engine_count_call(SmrtEngineCounts *counts,
-								   const SmrtCall *call);
 
 /*
  * In a memory context below the current one; deleting that drops everything.

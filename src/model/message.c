@@ -8,9 +8,11 @@
 #include "model/jsonvalue.h"
 #include "model/message.h"
 #include "model/schema.h"
+#include "pg/alloc.h"
 #include "pg/json.h"
 #include "pg/report.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 #define CONTENT "$.choices[0].message.content"
 #define REFUSAL "$.choices[0].message.refusal"
@@ -171,17 +173,21 @@ bracketed_len(SmrtSpan text)
 	return 0;
 }
 
-void
-smrt_message_append_repair(const SmrtModel *model, const SmrtAnswer *answer,
-						   SmrtBuf *body)
+SmrtSpan
+smrt_message_repair(const SmrtModel *model, const SmrtAnswer *answer,
+					SmrtSpan body)
 {
+	SmrtBuf		longer;
+
+	smrt_buf_init(&longer, &smrt_alloc_palloc, MaxAllocSize - 1);
 	/* Messages end the body: model/prompt.c. */
-	body->len -= strlen(model->prompt_end);
-	smrt_buf_append_string(body, ",{\"role\":\"assistant\",\"content\":");
-	smrt_jsonvalue_string(answer->message, body);
-	smrt_buf_append_string(body, "},{\"role\":\"user\",\"content\":");
+	smrt_buf_append(&longer, body.data, body.len - strlen(model->prompt_end));
+	smrt_buf_append_string(&longer, ",{\"role\":\"assistant\",\"content\":");
+	smrt_jsonvalue_string(answer->message, &longer);
+	smrt_buf_append_string(&longer, "},{\"role\":\"user\",\"content\":");
 	smrt_jsonvalue_string(psprintf("That is not what was asked for: %s. Answer again, with JSON only.",
-								   answer->problem), body);
-	smrt_buf_append_char(body, '}');
-	smrt_buf_append_string(body, model->prompt_end);
+								   answer->problem), &longer);
+	smrt_buf_append_char(&longer, '}');
+	smrt_buf_append_string(&longer, model->prompt_end);
+	return smrt_buf_span(&longer);
 }

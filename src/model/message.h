@@ -5,7 +5,6 @@
 #ifndef SMRT_MODEL_MESSAGE_H
 #define SMRT_MODEL_MESSAGE_H
 
-#include "aws/buffer.h"
 #include "model/answer.h"
 
 /*
@@ -16,10 +15,11 @@ extern bool smrt_message_read(const SmrtModel *model, Jsonb *body,
 							  SmrtAnswer *answer, SmrtError *error);
 
 /*
- * Appends to a chat's body what the model answered and what is wrong with it, so
- * that it may answer once more.  Its fault is OUTSIDE.
+ * A chat's body with what the model answered to it and what is wrong with that, so
+ * that it may answer once more; the answer's fault is OUTSIDE.  In the current
+ * memory context.
  */
-extern void smrt_message_append_repair(const SmrtModel *model,
-									   const SmrtAnswer *answer, SmrtBuf *body);
+extern SmrtSpan smrt_message_repair(const SmrtModel *model,
+									const SmrtAnswer *answer, SmrtSpan body);
 
 #endif							/* SMRT_MODEL_MESSAGE_H */

@@ -80,6 +80,7 @@ typedef struct SmrtModelArgument
 	Oid			type;
 	char		category;		/* pg_type.typcategory */
 	FmgrInfo	output;
+	bool		shared;			/* the same in all rows of a request */
 } SmrtModelArgument;
 
 typedef enum SmrtResultKind
@@ -139,6 +140,9 @@ typedef struct SmrtModel
 	bool		stream;			/* the answer is streamed text */
 	const char *version;		/* a label that the user gives, or NULL */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
+	const char *rows_member;	/* of an object's rows; NULL: the format's */
+	const char *index;			/* jsonpath to a row number for each prediction */
+	int			n_shared;		/* arguments that a request has once */
 	const char *constant;		/* members of a JSON object, without braces */
 	SmrtTemplate *system;		/* a language model's instructions, or NULL */
 	SmrtTemplate *prompt;		/* what it is asked; NULL: the row as it is */

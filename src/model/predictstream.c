@@ -7,6 +7,8 @@
 #include "model/pack.h"
 #include "model/predictstream.h"
 #include "model/row.h"
+#include "pg/alloc.h"
+#include "utils/memutils.h"
 
 static bool write_body(SmrtPack *pack, const SmrtModel *model,
 					   const Datum *values, const bool *nulls);
@@ -36,16 +38,24 @@ static bool
 write_body(SmrtPack *pack, const SmrtModel *model, const Datum *values,
 		   const bool *nulls)
 {
-	smrt_pack_init(pack, model);
-	if (!smrt_row_write(model, values, nulls, smrt_pack_begin_row(pack)))
+	SmrtBuf		row;
+	SmrtSpan	bytes;
+	SmrtSpan	shared;
+
+	smrt_buf_init(&row, &smrt_alloc_palloc, MaxAllocSize - 1);
+	if (!smrt_row_write(model, values, nulls, &row))
 		return false;
-	if (smrt_pack_end_row(pack, false) == SMRT_PACKED_NOT)
+	bytes = smrt_buf_span(&row);
+	shared = smrt_row_take_shared(model, &bytes);
+	smrt_pack_init(pack, model, shared);
+	if (!smrt_buf_ok(&row) || !smrt_pack_add(pack, bytes, 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("model %s: a row alone is larger than a request may be",
 						model->name),
 				 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
-						   smrt_pack_closed_len(pack), model->max_bytes)));
+						   smrt_pack_closed_len(pack) + bytes.len,
+						   model->max_bytes)));
 	smrt_pack_close(pack, 1);
 	return true;
 }

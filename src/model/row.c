@@ -74,6 +74,19 @@ smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
 	return true;
 }
 
+/* JSON has no NUL. */
+SmrtSpan
+smrt_row_take_shared(const SmrtModel *model, SmrtSpan *row)
+{
+	SmrtSpan	shared;
+
+	if (model->n_shared == 0 || row->len == 0)
+		return smrt_span(NULL);
+	shared = smrt_span_up_to(*row, '\0');
+	*row = smrt_span_after(*row, shared.len + 1);
+	return shared;
+}
+
 void
 smrt_row_write_header(const SmrtModel *model, SmrtBuf *body)
 {

@@ -16,6 +16,9 @@
 extern bool smrt_row_write(const SmrtModel *model, const Datum *values,
 						   const bool *nulls, SmrtBuf *body);
 
+/* The shared part of a row so written, which is cut off it; absent: there is none. */
+extern SmrtSpan smrt_row_take_shared(const SmrtModel *model, SmrtSpan *row);
+
 /* The names of the arguments as a line of CSV. */
 extern void smrt_row_write_header(const SmrtModel *model, SmrtBuf *body);
 

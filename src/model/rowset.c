@@ -125,8 +125,7 @@ frame_of(const SmrtModel *model)
 {
 	SmrtPack	pack;
 
-	smrt_pack_init(&pack, model);
-	(void) smrt_pack_begin_row(&pack);
+	smrt_pack_init(&pack, model, smrt_span(NULL));
 	return smrt_pack_closed_len(&pack);
 }
 

@@ -195,14 +195,29 @@ smrt_json_root(Jsonb *jsonb)
 	return value;
 }
 
+/* A path leaves a lot of memory behind. */
 JsonbValue *
 smrt_json_find(Jsonb *jsonb, const char *path)
 {
-	Datum		no_variables = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
-	Datum		compiled = DirectFunctionCall1(jsonpath_in, CStringGetDatum(path));
-	Datum		found = DirectFunctionCall4(jsonb_path_query_array,
-											JsonbPGetDatum(jsonb), compiled,
-											no_variables, BoolGetDatum(true));
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext scratch = AllocSetContextCreate(context, "sagemaker_rt jsonpath",
+												  ALLOCSET_SMALL_SIZES);
+	JsonbValue *found;
+	JsonbValue *copy = NULL;
+	Datum		all;
 
-	return getIthJsonbValueFromContainer(&DatumGetJsonbP(found)->root, 0);
+	MemoryContextSwitchTo(scratch);
+	all = DirectFunctionCall4(jsonb_path_query_array, JsonbPGetDatum(jsonb),
+							  DirectFunctionCall1(jsonpath_in, CStringGetDatum(path)),
+							  DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")),
+							  BoolGetDatum(true));
+	found = getIthJsonbValueFromContainer(&DatumGetJsonbP(all)->root, 0);
+	MemoryContextSwitchTo(context);
+	if (found != NULL)
+	{
+		copy = palloc(sizeof(JsonbValue));
+		*copy = smrt_json_root(JsonbValueToJsonb(found));
+	}
+	MemoryContextDelete(scratch);
+	return copy;
 }

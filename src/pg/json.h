@@ -35,7 +35,10 @@ extern char *smrt_json_scalar(const JsonbValue *value);
 /* Any value as JSON, palloc'ed. */
 extern char *smrt_json_text(JsonbValue *value);
 
-/* The first value that a jsonpath, in lax mode, leads to, or NULL. */
+/*
+ * The first value that a jsonpath, in lax mode, leads to, or NULL; in the current
+ * memory context.
+ */
 extern JsonbValue *smrt_json_find(Jsonb *jsonb, const char *path);
 
 /* What the outermost value is: a scalar, or all of it, which stays where it is. */

@@ -98,6 +98,8 @@ static const QueueRow queue_rows[] = {
 	"Time for which rows of the queue are kept once they are done or dead."},
 };
 
+#define MAX_REUSE_SIZE (1024 * 1024 * 1024)
+
 typedef struct StringRow
 {
 	const char *name;
@@ -206,6 +208,11 @@ smrt_settings_define(void)
 							NULL, &smrt_settings.concurrency, 8, 1,
 							SMRT_MAX_CONCURRENCY, PGC_USERSET, 0, NULL, NULL,
 							NULL);
+	DefineCustomIntVariable(PREFIX "reuse_size",
+							"Bytes of requests and answers that a batched call keeps, so that rows equal to earlier ones are not sent again.",
+							NULL, &smrt_settings.reuse_size, 4 * 1024 * 1024,
+							0, MAX_REUSE_SIZE, PGC_USERSET, GUC_UNIT_BYTE, NULL,
+							NULL, NULL);
 	/* The service closes connections that were idle for 60 s. */
 	DefineCustomIntVariable(PREFIX "idle_timeout",
 							"Idle time after which a kept connection is not used again.",

@@ -69,6 +69,7 @@ typedef struct SmrtSettings
 	int			breaker_failures;	/* in a row that open it; 0: none do */
 	bool		adaptive_rate;
 	int			stat_max;		/* most entries of the statistics */
+	int			reuse_size;		/* bytes of answers that are kept for equal rows */
 	SmrtLimits	limits;
 	SmrtQueueSettings queue;
 } SmrtSettings;
