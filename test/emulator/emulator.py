@@ -25,6 +25,7 @@ from chat import chat_endpoints
 from connection import MalformedRequest, Reply, standard_headers
 from container import Container
 from control import PREFIX, Control
+from embeddings import embedding_endpoints
 from endpoints import built_in_endpoints
 from frameworks import framework_endpoints
 from imds import Imds
@@ -129,7 +130,7 @@ def parse_arguments(arguments):
 
 def load_endpoints(options):
     endpoints = (built_in_endpoints() + algorithm_endpoints() + framework_endpoints()
-                 + language_endpoints() + chat_endpoints())
+                 + language_endpoints() + chat_endpoints() + embedding_endpoints())
     if options.no_models:
         return endpoints
     try:
