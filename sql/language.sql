@@ -45,7 +45,7 @@ CREATE FUNCTION m(x int) RETURNS float8 LANGUAGE sagemaker AS '{"endpoint": "e",
 -- All options there are, as the hint lists them, with a value that is good.
 CREATE TABLE good AS
 SELECT name, value FROM (
-    SELECT regexp_split_to_table('endpoint, server, format, header, first_index, answer_format, answer_header, stream, version, predictions, columns, constant, system, prompt, parameters, response_format, undecided_is_null, repair, input_tokens, output_tokens, nulls, on_error, deterministic, min_rows, max_rows, max_bytes, concurrency, content_type, accept, custom_attributes, target_model, target_variant, target_container_hostname, inference_id, enable_explanations, inference_component_name, session_id, prefix_aware_id, connect_timeout, timeout, total_timeout, max_attempts, max_response_size, retry_timeouts', ', ') AS name) AS names
+    SELECT regexp_split_to_table('endpoint, server, format, header, first_index, answer_format, answer_header, stream, version, predictions, columns, index, dimension, rows_member, shared, constant, system, prompt, parameters, response_format, undecided_is_null, repair, input_tokens, output_tokens, nulls, on_error, deterministic, min_rows, max_rows, max_bytes, concurrency, content_type, accept, custom_attributes, target_model, target_variant, target_container_hostname, inference_id, enable_explanations, inference_component_name, session_id, prefix_aware_id, connect_timeout, timeout, total_timeout, max_attempts, max_response_size, retry_timeouts', ', ') AS name) AS names
 LEFT JOIN (VALUES
     ('endpoint', '"e"'), ('server', '"s"'), ('format', '"jsonlines"'), ('header', 'true'), ('first_index', '1'), ('answer_format', '"json"'), ('answer_header', 'true'), ('stream', 'false'), ('version', '"v1"'), ('predictions', '"$.p[*].score"'),
     ('columns', '{}'), ('constant', '{"parameters": {"top_k": 1}}'), ('nulls', '"nan"'), ('on_error', '"warning"'), ('deterministic', 'false'),
@@ -56,9 +56,10 @@ LEFT JOIN (VALUES
     ('connect_timeout', '"250ms"'), ('timeout', '5000'), ('total_timeout', '"2min"'), ('max_attempts', '1'),
     ('max_response_size', '"1MB"'), ('retry_timeouts', 'false'), ('system', '"Be brief."'), ('prompt', '"{x}"'),
     ('parameters', '{"max_tokens": 1}'), ('response_format', '"json_schema"'), ('undecided_is_null', 'true'), ('repair', 'true'),
-    ('input_tokens', '"$.usage.n"'), ('output_tokens', '"$.usage.m"')) AS value(name, value) USING (name);
-SELECT name, value, outcome(declared('(x int) RETURNS float8', '',
-    format('{"endpoint": "e", %s: %s%s}', to_json(name), value, CASE WHEN name = 'constant' THEN ', "format": "instances"'
+    ('input_tokens', '"$.usage.n"'), ('output_tokens', '"$.usage.m"'),
+    ('index', '"$[*].index"'), ('dimension', '384'), ('rows_member', '"texts"'), ('shared', '["q"]')) AS value(name, value) USING (name);
+SELECT name, value, outcome(declared(CASE name WHEN 'shared' THEN '(q text, x int) RETURNS float8' ELSE '(x int) RETURNS float8' END, '',
+    format('{"endpoint": "e", %s: %s%s}', to_json(name), value, CASE WHEN name IN ('constant', 'rows_member', 'shared') THEN ', "format": "instances"'
     WHEN name IN ('system', 'prompt', 'parameters', 'response_format', 'undecided_is_null', 'repair') THEN ', "format": "chat"' ELSE '' END))) AS outcome
 FROM good ORDER BY name COLLATE "C";
 

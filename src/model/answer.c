@@ -57,6 +57,9 @@ static bool split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 					   SmrtAnswer *answer, SmrtError *error);
 static bool split_lines(SmrtSpan body, int n_rows, SmrtAnswer *answer,
 						SmrtError *error);
+static bool read_order(const SmrtModel *model, Jsonb *body, int n_rows,
+					   SmrtAnswer *answer, SmrtError *error);
+static JsonbContainer *list_at(Jsonb *body, const char *path);
 static JsonbContainer *find_list(const SmrtModel *model, Jsonb *body);
 static JsonbContainer *as_array(JsonbValue *value);
 static bool wrong_count(int n_rows, int n, SmrtError *error);
@@ -350,8 +353,10 @@ split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 	answer->list = find_list(model, jsonb);
 	if (answer->list == NULL)
 		return smrt_error_set(error, "the answer has no list of predictions");
-	return JsonContainerSize(answer->list) == n_rows ||
-		wrong_count(n_rows, JsonContainerSize(answer->list), error);
+	if (JsonContainerSize(answer->list) != n_rows)
+		return wrong_count(n_rows, JsonContainerSize(answer->list), error);
+	return model->index == NULL ||
+		read_order(model, jsonb, n_rows, answer, error);
 }
 
 static JsonbContainer *
@@ -364,16 +369,7 @@ find_list(const SmrtModel *model, Jsonb *body)
 	int			n_lists = 0;
 
 	if (model->predictions != NULL)
-	{
-		Datum		path = DirectFunctionCall1(jsonpath_in,
-											   CStringGetDatum(model->predictions));
-		Datum		list = DirectFunctionCall4(jsonb_path_query_array,
-											   JsonbPGetDatum(body), path,
-											   DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")),
-											   BoolGetDatum(true));
-
-		return &DatumGetJsonbP(list)->root;
-	}
+		return list_at(body, model->predictions);
 	if (JB_ROOT_IS_ARRAY(body) && !JB_ROOT_IS_SCALAR(body))
 		return &body->root;
 	if (!JB_ROOT_IS_OBJECT(body))
@@ -400,6 +396,45 @@ find_list(const SmrtModel *model, Jsonb *body)
 }
 
 static JsonbContainer *
+list_at(Jsonb *body, const char *path)
+{
+	Datum		list = DirectFunctionCall4(jsonb_path_query_array,
+										   JsonbPGetDatum(body),
+										   DirectFunctionCall1(jsonpath_in, CStringGetDatum(path)),
+										   DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")),
+										   BoolGetDatum(true));
+
+	return &DatumGetJsonbP(list)->root;
+}
+
+/* Each row's number must be there once. */
+static bool
+read_order(const SmrtModel *model, Jsonb *body, int n_rows, SmrtAnswer *answer,
+		   SmrtError *error)
+{
+	JsonbContainer *list = list_at(body, model->index);
+
+	if (JsonContainerSize(list) != n_rows)
+		return smrt_error_set(error, "the answer has %d row numbers for %d rows",
+							  (int) JsonContainerSize(list), n_rows);
+	answer->order = palloc(n_rows * sizeof(int));
+	memset(answer->order, -1, n_rows * sizeof(int));
+	for (int i = 0; i < n_rows; i++)
+	{
+		JsonbValue *value = getIthJsonbValueFromContainer(list, i);
+		char	   *text = value->type == jbvNumeric ? smrt_json_scalar(value) : "none";
+		char	   *end;
+		long		row = strtol(text, &end, 10);
+
+		if (*end != '\0' || row < 0 || row >= n_rows || answer->order[row] >= 0)
+			return smrt_error_set(error, "the answer's row numbers are not those of %d rows, each once",
+								  n_rows);
+		answer->order[row] = i;
+	}
+	return true;
+}
+
+static JsonbContainer *
 as_array(JsonbValue *value)
 {
 	return value->type == jbvBinary &&
@@ -422,7 +457,8 @@ smrt_answer_piece(const SmrtAnswer *answer, int row)
 	if (answer->texts != NULL)
 		piece.text = answer->texts[row];
 	else if (answer->list != NULL)
-		piece.value = getIthJsonbValueFromContainer(answer->list, row);
+		piece.value = getIthJsonbValueFromContainer(answer->list,
+													answer->order ? answer->order[row] : row);
 	else
 		piece.value = unconstify(JsonbValue *, &answer->whole);
 	return piece;

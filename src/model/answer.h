@@ -17,6 +17,7 @@ typedef struct SmrtAnswer
 	SmrtSpan   *texts;			/* a row each */
 	JsonbContainer *list;		/* an array that has an element for each row */
 	JsonbValue	whole;			/* or it is the only row's prediction */
+	int		   *order;			/* where in the list a row's is; NULL: as rows are */
 	bool		has_tokens;		/* it says how many there were */
 	int64		input_tokens;	/* read by the model for this answer, or 0 */
 	int64		output_tokens;	/* written */

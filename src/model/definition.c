@@ -28,6 +28,7 @@ typedef enum Kind
 	KIND_OBJECT,				/* JSON, stored as text without its braces */
 	KIND_PATH,					/* a jsonpath */
 	KIND_TEMPLATE,				/* text with placeholders for arguments */
+	KIND_SHARED,				/* names of arguments: stored with these */
 	KIND_BINDINGS				/* of result columns: stored with these */
 } Kind;
 
@@ -95,6 +96,10 @@ static const OptionRow rows[] = {
 	{"version", KIND_TEXT, FIELD(version)},
 	{"predictions", KIND_PATH, FIELD(predictions)},
 	{"columns", KIND_BINDINGS},
+	{"index", KIND_PATH, FIELD(index)},
+	{"dimension", KIND_NUMBER, FIELD(dimension), 1, SMRT_MAX_DIMENSION, 0},
+	{"rows_member", KIND_TEXT, FIELD(rows_member)},
+	{"shared", KIND_SHARED},
 	{"constant", KIND_OBJECT, FIELD(constant)},
 	{"system", KIND_TEMPLATE, FIELD(system)},
 	{"prompt", KIND_TEMPLATE, FIELD(prompt)},
@@ -122,6 +127,9 @@ static void read_option(const char *name, JsonbValue *value, SmrtModel *model);
 static char *scalar_of(const char *name, const JsonbValue *value);
 static JsonbContainer *object_of(const char *name, const JsonbValue *value);
 static const char *members_of(const char *name, const JsonbValue *value);
+static void share_arguments(const char *name, const JsonbValue *value,
+							SmrtModel *model);
+static SmrtModelArgument *find_argument(const char *name, SmrtModel *model);
 static void bind_columns(const char *name, JsonbContainer *bindings,
 						 SmrtModel *model);
 static SmrtResultColumn *column_of(const char *name, const JsonbValue *key,
@@ -245,7 +253,8 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 	int			number;
 	double		fraction;
 
-	if (row->kind != KIND_OBJECT && row->kind != KIND_BINDINGS)
+	if (row->kind != KIND_OBJECT && row->kind != KIND_BINDINGS &&
+		row->kind != KIND_SHARED)
 		text = scalar_of(row->name, value);
 	switch (row->kind)
 	{
@@ -286,6 +295,9 @@ store(const OptionRow *row, JsonbValue *value, SmrtModel *model)
 		case KIND_OBJECT:
 			*(const char **) field = members_of(row->name, value);
 			break;
+		case KIND_SHARED:
+			share_arguments(row->name, value, model);
+			break;
 		case KIND_BINDINGS:
 			bind_columns(row->name, object_of(row->name, value), model);
 			break;
@@ -321,6 +333,35 @@ members_of(const char *name, const JsonbValue *value)
 
 	text[strlen(text) - 1] = '\0';
 	return pg_server_to_any(text + 1, strlen(text + 1), PG_UTF8);
+}
+
+/* ["query", ...] */
+static void
+share_arguments(const char *name, const JsonbValue *value, SmrtModel *model)
+{
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		not_valid(name, "it must be a JSON array of arguments' names");
+	for (int i = 0; i < JsonContainerSize(value->val.binary.data); i++)
+	{
+		char	   *wanted = smrt_json_scalar(getIthJsonbValueFromContainer(value->val.binary.data, i));
+		SmrtModelArgument *argument = wanted ? find_argument(wanted, model) : NULL;
+
+		if (argument == NULL)
+			not_valid(name, wanted ? psprintf("there is no argument \"%s\"", wanted) :
+					  "it must be a JSON array of arguments' names");
+		model->n_shared += !argument->shared;
+		argument->shared = true;
+	}
+}
+
+static SmrtModelArgument *
+find_argument(const char *name, SmrtModel *model)
+{
+	for (int i = 0; i < model->n_arguments; i++)
+		if (model->arguments[i].name != NULL &&
+			strcmp(model->arguments[i].name, name) == 0)
+			return &model->arguments[i];
+	return NULL;
 }
 
 /* {"variant": "$response.invoked_production_variant", ...} */

@@ -385,6 +385,16 @@ check_format(const SmrtModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"format\" is not valid: with lines there is one argument, of type text")));
+	if ((model->n_shared > 0 || model->rows_member != NULL) &&
+		model->format != SMRT_FORMAT_INSTANCES && model->format != SMRT_FORMAT_INPUTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" is not valid: only the formats instances and inputs have room for it",
+						model->n_shared > 0 ? "shared" : "rows_member")));
+	if (model->n_shared == model->n_arguments)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"shared\" is not valid: it leaves no argument for the rows")));
 	if (smrt_model_row_kind(model) == SMRT_ROW_NUMBERS)
 		check_numbers(model);
 }

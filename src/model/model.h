@@ -12,6 +12,7 @@
 
 #define SMRT_MAX_MAX_ROWS 1000000
 #define SMRT_MAX_MIN_ROWS 100
+#define SMRT_MAX_DIMENSION 65536
 
 /* How rows are laid out in a request's body. */
 typedef enum SmrtRowFormat
@@ -141,7 +142,9 @@ typedef struct SmrtModel
 	const char *version;		/* a label that the user gives, or NULL */
 	const char *predictions;	/* jsonpath to the list; NULL: found by itself */
 	const char *rows_member;	/* of an object's rows; NULL: the format's */
-	const char *index;			/* jsonpath to a row number for each prediction */
+	const char *index;			/* jsonpath to a row number, from 0, for each
+								 * prediction; NULL: they are in order */
+	int			dimension;		/* of arrays in predictions; 0: any */
 	int			n_shared;		/* arguments that a request has once */
 	const char *constant;		/* members of a JSON object, without braces */
 	SmrtTemplate *system;		/* a language model's instructions, or NULL */

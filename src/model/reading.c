@@ -16,6 +16,7 @@
 /* How much of a prediction that does not fit is shown. */
 #define SHOWN_BYTES 80
 
+static void check_dimension(const SmrtReading *reading, const JsonbValue *value);
 static char *csv_text(SmrtSpan field);
 static void append_array(StringInfo literal, JsonbContainer *container);
 static char *array_element(const char *text);
@@ -28,6 +29,7 @@ smrt_reading_from_json(const SmrtReading *reading, SmrtResultColumn *column,
 {
 	if (value->type == jbvNull)
 		return smrt_reading_from_text(reading, column, NULL, is_null);
+	check_dimension(reading, value);
 	if (column->kind == SMRT_RESULT_JSON)
 		return smrt_reading_from_text(reading, column, smrt_json_text(value), is_null);
 	if (value->type != jbvBinary)
@@ -55,6 +57,21 @@ smrt_reading_from_json(const SmrtReading *reading, SmrtResultColumn *column,
 		return smrt_reading_from_json(reading, column, part, is_null);
 	}
 	return smrt_reading_from_text(reading, column, smrt_json_text(value), is_null);
+}
+
+/* A vector of another model would be stored and compared without a word. */
+static void
+check_dimension(const SmrtReading *reading, const JsonbValue *value)
+{
+	int			wanted = reading->model->dimension;
+
+	if (wanted > 0 && value->type == jbvBinary &&
+		JsonContainerIsArray(value->val.binary.data) &&
+		JsonContainerSize(value->val.binary.data) != wanted)
+		smrt_reading_refuse(reading,
+							psprintf("has %d numbers, but the option \"dimension\" says %d",
+									 (int) JsonContainerSize(value->val.binary.data),
+									 wanted));
 }
 
 JsonbValue *

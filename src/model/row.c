@@ -27,6 +27,8 @@ typedef struct Numbers
 static bool skips(const SmrtModel *model, const bool *nulls);
 static void write_csv(const SmrtModel *model, const Datum *values,
 					  const bool *nulls, SmrtBuf *body);
+static void write_shared(const SmrtModel *model, const Datum *values,
+						 const bool *nulls, SmrtBuf *body);
 static void write_json(const SmrtModel *model, const Datum *values,
 					   const bool *nulls, SmrtBuf *body);
 static void csv_field(const SmrtModelArgument *argument, Datum value,
@@ -37,6 +39,9 @@ static void csv_array(Datum value, SmrtNulls nulls, SmrtBuf *body);
 static void csv_text(const char *text, SmrtBuf *body);
 static void write_line(const SmrtModel *model, Datum value, bool is_null,
 					   SmrtBuf *body);
+static bool is_whole_row(const SmrtModel *model, int i);
+static void write_member(const SmrtModel *model, int i, bool with_name,
+						 const Datum *values, const bool *nulls, SmrtBuf *body);
 static void write_numbers(const SmrtModel *model, const Datum *values,
 						  const bool *nulls, SmrtBuf *body);
 static void add_argument(Numbers *numbers, const SmrtModelArgument *argument,
@@ -53,6 +58,8 @@ smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
 {
 	if (skips(model, nulls))
 		return false;
+	if (model->n_shared > 0)
+		write_shared(model, values, nulls, body);
 	switch (smrt_model_row_kind(model))
 	{
 		case SMRT_ROW_CSV:
@@ -74,7 +81,6 @@ smrt_row_write(const SmrtModel *model, const Datum *values, const bool *nulls,
 	return true;
 }
 
-/* JSON has no NUL. */
 SmrtSpan
 smrt_row_take_shared(const SmrtModel *model, SmrtSpan *row)
 {
@@ -220,9 +226,27 @@ csv_text(const char *text, SmrtBuf *body)
 	smrt_buf_append_char(body, '"');
 }
 
+/* Members of the body, and a NUL, which JSON has not. */
+static void
+write_shared(const SmrtModel *model, const Datum *values, const bool *nulls,
+			 SmrtBuf *body)
+{
+	int			n = 0;
+
+	for (int i = 0; i < model->n_arguments; i++)
+	{
+		if (!model->arguments[i].shared)
+			continue;
+		if (n++ > 0)
+			smrt_buf_append_char(body, ',');
+		write_member(model, i, true, values, nulls, body);
+	}
+	smrt_buf_append_char(body, '\0');
+}
+
 /*
  * One argument that is JSON or an array is the whole row; else an object by the
- * arguments' names, or an array where one has none.
+ * arguments' names, or an array where one has none.  What is shared is elsewhere.
  */
 static void
 write_json(const SmrtModel *model, const Datum *values, const bool *nulls,
@@ -230,33 +254,48 @@ write_json(const SmrtModel *model, const Datum *values, const bool *nulls,
 {
 	bool		named = true;
 	bool		alone = false;
+	int			n = 0;
 
 	for (int i = 0; i < model->n_arguments; i++)
 		named = named && model->arguments[i].name != NULL;
-	if (model->n_arguments == 1)
-	{
-		Oid			type = model->arguments[0].type;
-
-		alone = model->format == SMRT_FORMAT_INPUTS || type == JSONOID ||
-			type == JSONBOID || OidIsValid(get_element_type(type)) ||
-			type_is_rowtype(type) || !named;
-	}
+	for (int i = 0; i < model->n_arguments; i++)
+		if (model->n_arguments - model->n_shared == 1 && !model->arguments[i].shared)
+			alone = is_whole_row(model, i) || !named;
 	if (!alone)
 		smrt_buf_append_char(body, named ? '{' : '[');
 	for (int i = 0; i < model->n_arguments; i++)
 	{
-		if (i > 0)
+		if (model->arguments[i].shared)
+			continue;
+		if (n++ > 0)
 			smrt_buf_append_char(body, ',');
-		if (named && !alone)
-		{
-			smrt_jsonvalue_string(model->arguments[i].name, body);
-			smrt_buf_append_char(body, ':');
-		}
-		smrt_jsonvalue_write(&model->arguments[i], values[i], nulls[i],
-							 model->nulls, body);
+		write_member(model, i, named && !alone, values, nulls, body);
 	}
 	if (!alone)
 		smrt_buf_append_char(body, named ? '}' : ']');
+}
+
+static bool
+is_whole_row(const SmrtModel *model, int i)
+{
+	Oid			type = model->arguments[i].type;
+
+	return model->format == SMRT_FORMAT_INPUTS || type == JSONOID ||
+		type == JSONBOID || OidIsValid(get_element_type(type)) ||
+		type_is_rowtype(type);
+}
+
+static void
+write_member(const SmrtModel *model, int i, bool with_name,
+			 const Datum *values, const bool *nulls, SmrtBuf *body)
+{
+	if (with_name)
+	{
+		smrt_jsonvalue_string(model->arguments[i].name, body);
+		smrt_buf_append_char(body, ':');
+	}
+	smrt_jsonvalue_write(&model->arguments[i], values[i], nulls[i],
+						 model->nulls, body);
 }
 
 /* An array's elements are numbers of their own, and NULL is NaN. */
