@@ -115,6 +115,34 @@ for my $endpoint (sort keys %shape)
 like(must(model('embed(passage text) RETURNS real[]', "\"endpoint\": \"embed-openai\", $shape{'embed-openai'}") . 'EXPLAIN (ANALYZE, COSTS OFF) SELECT embed(passage) FROM passage WHERE id <= 4'), qr/Input Tokens: \d\d\n/, 'tokens are told');
 is(must(model('embed(passage text) RETURNS real[]', '"endpoint": "embed-tei", "format": "inputs", "max_rows": 200') . 'SELECT count(embed(passage || n)) FROM passage, generate_series(1, 2) n'), 200, 'requests that are too large for the server are halved');
 
+#
+# Five functions that a user would write, in one plain SELECT: each row has its
+# own results, and each text is asked for once.
+#
+must(<<'SQL');
+CREATE TYPE fields AS ("order" int, bye text);
+CREATE TYPE mood AS ENUM ('praise', 'question', 'complaint');
+CREATE TABLE mail AS SELECT i AS id, (ARRAY['What a lovely kettle', 'My kettle broke, money back', 'Does the kettle come in red'])[i % 3 + 1] || ', order ' || i % 500 || '. Bye, Alice.' AS body,
+	(ARRAY['praise', 'complaint', 'question'])[i % 3 + 1]::mood AS mood FROM generate_series(0, 9999) i;
+SQL
+my $distinct = must('SELECT count(DISTINCT body) FROM mail');
+my $chat = '"endpoint": "chat", "format": "chat", "concurrency": 32';
+must(join ' ', model('is_complaint(body text) RETURNS boolean', "$chat, \"response_format\": \"json_schema\""),
+	model('fields_of(body text) RETURNS fields', "$chat, \"response_format\": \"json_schema\""),
+	model('classify(body text) RETURNS mood', $chat), model('summarise(body text) RETURNS text', $chat),
+	model('rerank(query text, passage text) RETURNS float8', "$rerank, \"concurrency\": 32"));
+$emulator->reset;
+is(must(<<'SQL'), "10000|0|$distinct", 'five functions over 10,000 rows');
+SET sagemaker_rt.reuse_size = '256MB';
+CREATE TABLE judged AS SELECT *, is_complaint(body) AS c, fields_of(body) AS e, classify(body) AS k, summarise(body) AS s, rerank('a broken kettle', body) AS r FROM mail ORDER BY id;
+SELECT count(*), count(*) FILTER (WHERE (c = (mood = 'complaint') AND (e)."order" = id % 500 AND (e).bye = 'Alice' AND k = mood AND body LIKE '%' || s || '%' AND r IS NOT NULL) IS NOT TRUE), count(DISTINCT body) FROM judged;
+SQL
+is($emulator->request_count('chat'), 4 * $distinct, '... a request for each text and function');
+# Beside models that take one row a request it reads no further ahead than they do.
+$emulator->reset;
+is(must("SELECT count(*), count(*) FILTER (WHERE again IS DISTINCT FROM r) FROM (SELECT r, rerank('a broken kettle', body) AS again FROM judged ORDER BY again) a"), '10000|0', 'the reranker by itself gives the same');
+is($emulator->request_count('reranker'), $distinct / 100, '... in full requests');
+
 SKIP:
 {
 	skip 'pgvector is not installed here', 2 unless must("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'");
