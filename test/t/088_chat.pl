@@ -226,7 +226,7 @@ $emulator->reset;
 must(model('r(body text) RETURNS boolean', "{\"endpoint\": \"chat-novice\", \"format\": \"chat\", $text, \"repair\": true}"));
 is(must("SELECT count(*) FROM mail WHERE r(body) = (kind = 'complaint')"), 30, 'told what is wrong, the model gives what was asked for');
 is($emulator->request_count('chat-novice'), 60, '... with one request more');
-like(must('EXPLAIN (ANALYZE, COSTS OFF) SELECT r(body) FROM mail'), qr/Rows Sent: 30\n.*Rows Sent Again: 30\n\s+Answers Sent Back: 30\n\s+Requests: 60/s, '... which EXPLAIN counts');
+like(must('EXPLAIN (ANALYZE, COSTS OFF) SELECT r(body) FROM mail'), qr/Rows Sent: 30\n.*Rows Sent Again: 30\n.*Answers Sent Back: 30\n\s+Requests: 60/s, '... which EXPLAIN counts');
 $emulator->script('captured', [ $chat->('{"answer": "no\"}]"}') ], undef);
 $node->psql('postgres', model('r(body text) RETURNS boolean', '{"endpoint": "captured", "format": "chat", "repair": true}') . "SELECT r('Hi')");
 my $messages = decode_json(last_sent())->{messages};
