@@ -965,6 +965,64 @@ COMMENT ON FUNCTION @extschema@.sagemaker_requeue(bigint) IS
 'a dead row of sagemaker_queue is tried again';
 
 --
+-- What is at work
+--
+
+CREATE FUNCTION @extschema@.sagemaker_progress(
+	OUT pid int,
+	OUT work text,
+	OUT database name,
+	OUT role name,
+	OUT relation text,
+	OUT model text,
+	OUT started_at timestamptz,
+	OUT phase text,
+	OUT seen bigint,
+	OUT scored bigint,
+	OUT failed bigint,
+	OUT skipped bigint,
+	OUT requests bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100 ROWS 10;
+
+COMMENT ON FUNCTION @extschema@.sagemaker_progress() IS
+'what table jobs and queue workers are at: what sagemaker_stat_progress shows';
+
+CREATE VIEW @extschema@.sagemaker_stat_progress AS
+	SELECT * FROM @extschema@.sagemaker_progress();
+
+COMMENT ON VIEW @extschema@.sagemaker_stat_progress IS
+'table jobs that run now, and queue workers, of the roles that the current one may see in pg_stat_activity; needs shared_preload_libraries';
+
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.pid IS
+'process, as in pg_stat_activity';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.work IS
+'table job, or queue worker';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.database IS
+'database in which it works';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.role IS
+'role that runs the job, or the worker';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.relation IS
+'table, with its schema; null in another database, and while a worker has no rows';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.model IS
+'model function, with its schema and argument types; null as relation';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.started_at IS
+'when the job, or the worker, began';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.phase IS
+'waiting (for rows), reading, asking (the model), or writing';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.seen IS
+'rows taken in hand so far, as often as they were';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.scored IS
+'rows whose prediction is committed';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.failed IS
+'rows that failed';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.skipped IS
+'rows that were left out, since they failed before, or were held, changed or deleted by others';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.requests IS
+'requests that were answered';
+
+--
 -- What would happen
 --
 
@@ -1189,6 +1247,8 @@ REVOKE ALL ON TABLE @extschema@.sagemaker_kept_columns FROM PUBLIC;
 REVOKE ALL ON TABLE @extschema@.sagemaker_stat_coverage FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_coverage() FROM PUBLIC;
 REVOKE ALL ON PROCEDURE @extschema@.sagemaker_keep FROM PUBLIC;
+REVOKE ALL ON TABLE @extschema@.sagemaker_stat_progress FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.sagemaker_progress() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_enqueue(regclass, text, text[], text, text, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_enqueue_row() FROM PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.sagemaker_requeue(bigint) FROM PUBLIC;

@@ -20,6 +20,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "queue/launcher.h"
+#include "queue/progress.h"
 #include "queue/wake.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
@@ -62,6 +63,7 @@ smrt_launcher_install(void)
 	if (!smrt_preloaded)
 		return;
 	smrt_wake_install();
+	smrt_progress_install();
 	RegisterBackgroundWorker(&worker);
 }
 

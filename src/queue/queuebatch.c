@@ -27,6 +27,7 @@
 #include "pg/settings.h"
 #include "pgstat.h"
 #include "queue/boundrows.h"
+#include "queue/progress.h"
 #include "queue/queuebatch.h"
 #include "storage/lock.h"
 #include "storage/lwlock.h"
@@ -57,6 +58,7 @@ typedef struct Work
 	SmrtRowset *set;			/* has the same rows */
 	bool		is_too_large;	/* to be held at once: nothing else was done */
 	TimestampTz sent_at;		/* 0: nothing was sent */
+	SmrtEngineCounts engine;
 } Work;
 
 /* Somebody else is at work on the row: his input is the one to ask for. */
@@ -67,6 +69,7 @@ static const SmrtFailure moved_on = {
 };
 
 static void answer(Work *work);
+static void count(const Work *work);
 static void answer_halves(const Work *work);
 static void begin(const Work *work);
 static void commit(const Work *work);
@@ -108,6 +111,7 @@ answer(Work *work)
 {
 	ErrorData  *error = NULL;
 
+	smrt_progress_enter(SMRT_PROGRESS_READING);
 	begin(work);
 	work->role = get_role_oid(work->batch->role, true);
 	if (!OidIsValid(work->role))
@@ -126,6 +130,7 @@ answer(Work *work)
 	if (error == NULL && OidIsValid(work->role))
 		error = ask(work);
 
+	smrt_progress_enter(SMRT_PROGRESS_WRITING);
 	begin(work);
 	if (error == NULL && OidIsValid(work->role))
 		error = run_as_role(write_predictions, work);
@@ -134,6 +139,28 @@ answer(Work *work)
 	smrt_queuetable_record(work->table, work->batch, work->from, work->to,
 						   work->verdicts, work->sent_at);
 	commit(work);
+	count(work);
+}
+
+/* What is committed. */
+static void
+count(const Work *work)
+{
+	SmrtProgressCounts counts = {.seen = work->to - work->from,
+	.requests = work->engine.requests};
+
+	for (int i = work->from; i < work->to; i++)
+	{
+		const SmrtVerdict *verdict = &work->verdicts[i];
+
+		if (verdict->sqlstate != 0)
+			counts.failed++;
+		else if (verdict->message != NULL)
+			counts.skipped++;
+		else
+			counts.scored++;
+	}
+	smrt_progress_add(&counts);
 }
 
 /*
@@ -219,7 +246,8 @@ read_inputs(void *arg)
 	work->is_too_large = work->rows->bytes > MANY_BYTES && n > 1;
 	if (work->is_too_large)
 		return;
-	work->set = smrt_rowset_create(work->binding->model, true, NULL);
+	work->set = smrt_rowset_create(work->binding->model, true,
+								   &work->engine);
 	smrt_boundrows_feed(work->binding, work->rows, work->set);
 	for (int i = 0; i < work->rows->n; i++)
 		ids[i] = work->batch->rows[work->from + work->rows->numbers[i]].inference_id;
@@ -257,6 +285,8 @@ ask(Work *work)
 	ErrorData  *volatile error = NULL;
 
 	work->sent_at = GetCurrentTimestamp();
+	smrt_progress_at(work->binding->relation, work->binding->model->function);
+	smrt_progress_enter(SMRT_PROGRESS_ASKING);
 	pgstat_report_activity(STATE_RUNNING, work->binding->model_name);
 	PG_TRY();
 	{

@@ -15,6 +15,7 @@
 #include "pg/settings.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "queue/progress.h"
 #include "queue/queuebatch.h"
 #include "queue/wake.h"
 #include "storage/ipc.h"
@@ -61,6 +62,7 @@ smrt_queueworker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg), InvalidOid, 0);
 	if (!smrt_wake_attach())
 		proc_exit(1);
+	smrt_progress_begin(SMRT_WORK_QUEUE_WORKER);
 	fix_settings();
 	wait_event = smrt_wait_event("SageMakerQueueWorker");
 	rounds.context = AllocSetContextCreate(TopMemoryContext,
@@ -204,6 +206,7 @@ static void
 begin(Rounds *rounds)
 {
 	pgstat_report_activity(STATE_RUNNING, "taking rows of the queue");
+	smrt_progress_enter(SMRT_PROGRESS_READING);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -241,6 +244,8 @@ rest(TimestampTz until, bool may_be_woken)
 												   1000 * (int64) smrt_settings.queue.interval);
 
 	until = Min(until, last);
+	smrt_progress_at(InvalidOid, InvalidOid);
+	smrt_progress_enter(SMRT_PROGRESS_WAITING);
 	for (;;)
 	{
 		/* Rounded up: a row is not due before. */

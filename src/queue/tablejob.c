@@ -18,6 +18,7 @@
 #include "queue/boundrows.h"
 #include "queue/failedrows.h"
 #include "queue/jobquery.h"
+#include "queue/progress.h"
 #include "queue/share.h"
 #include "queue/tablejob.h"
 #include "queue/tally.h"
@@ -57,6 +58,7 @@ typedef struct Round
 	SmrtJobRow *rows;
 	SmrtPrediction *predictions;
 	bool	   *written;
+	SmrtEngineCounts engine;
 	int64		n_written;
 	int64		n_failed;
 	bool		has_news;		/* for the table of failed rows */
@@ -105,13 +107,16 @@ smrt_tablejob_run(const SmrtTableJob *job, SmrtJobCounts *counts)
 	smrt_tally_init(&run.tally);
 	smrt_share_join(&run.share, job->spec.relation,
 					get_attnum(job->spec.relation, linitial(job->spec.targets)));
-	/* A session's lock outlives the error. */
+	smrt_progress_begin(SMRT_WORK_TABLE_JOB);
+	smrt_progress_at(job->spec.relation, job->spec.function);
+	/* A session's lock outlives the error, and so does a place among those at work. */
 	PG_TRY();
 	{
 		run_rounds(&run);
 	}
 	PG_FINALLY();
 	{
+		smrt_progress_end();
 		smrt_share_leave(&run.share);
 	}
 	PG_END_TRY();
@@ -155,15 +160,19 @@ run_round(Run *run)
 	MemoryContextReset(run->round);
 	MemoryContextSwitchTo(run->round);
 	smrt_share_look(&run->share);
+	smrt_progress_enter(SMRT_PROGRESS_READING);
 	begin_transaction();
 	read_rows(run, &round);
 	end_transaction();
 	if (round.bound->n == 0)
 		return false;
+	smrt_progress_add(&(SmrtProgressCounts) {.seen = round.bound->n});
 	begin_transaction();
 	leave_out_failed(run, &round);
 	end_transaction();
+	smrt_progress_enter(SMRT_PROGRESS_ASKING);
 	smrt_rowset_send(round.set);
+	smrt_progress_enter(SMRT_PROGRESS_WRITING);
 	begin_transaction();
 	judge(run, &round);
 	write_rows(run, &round);
@@ -241,7 +250,8 @@ leave_out_failed(Run *run, Round *round)
 	int			n = round->bound->n;
 	int			pinned;
 
-	round->set = smrt_rowset_create(round->binding->model, true, NULL);
+	round->set = smrt_rowset_create(round->binding->model, true,
+									&round->engine);
 	smrt_boundrows_feed(round->binding, round->bound, round->set);
 	round->rows = palloc0(n * sizeof(SmrtJobRow));
 	for (int i = 0; i < n; i++)
@@ -334,6 +344,7 @@ static void
 count(Run *run, const Round *round)
 {
 	SmrtJobCounts *counts = run->counts;
+	SmrtJobCounts before = *counts;
 
 	counts->scored += round->n_written;
 	counts->failed += round->n_failed;
@@ -348,6 +359,13 @@ count(Run *run, const Round *round)
 			!round->written[i];
 	}
 	run->is_useful |= round->n_written > 0;
+	smrt_progress_add(&(SmrtProgressCounts) {
+		.scored = round->n_written,
+		.failed = round->n_failed,
+		.skipped = counts->skipped - before.skipped +
+			counts->unwritten - before.unwritten,
+		.requests = round->engine.requests,
+	});
 }
 
 static void
