@@ -478,7 +478,12 @@ smrt_queuetable_record(const char *table, const SmrtQueueBatch *batch,
 
 	arguments[2].is_null = sent_at == 0;
 	SPI_connect();
-	/* A row whose lease has ended may be with another worker by now. */
+	/*
+	 * A row whose lease has ended may be with another worker by now.  The state is
+	 * compared so that no index fits but the one of id: of rows that are leased
+	 * there is one, too, which would be read as a whole for each row, with all
+	 * that an old snapshot may still see.
+	 */
 	run(psprintf("UPDATE %s q SET state = r.state, attempts = q.attempts - r.uncounted,"
 				 " due_at = CASE r.state WHEN 'failed' THEN clock_timestamp() +"
 				 "  least(make_interval(secs => $2), greatest(make_interval(secs => $1), clock_timestamp() - q.enqueued_at)) END,"
@@ -486,7 +491,8 @@ smrt_queuetable_record(const char *table, const SmrtQueueBatch *batch,
 				 " message = r.message, result = r.result"
 				 " FROM json_to_recordset($4::json) AS r(id bigint, state text, attempts int,"
 				 "  uncounted int, sqlstate text, message text, result json)"
-				 " WHERE q.id = r.id AND q.state = 'running' AND q.attempts = r.attempts",
+				 " WHERE q.id = r.id AND q.attempts = r.attempts"
+				 "  AND q.state IS NOT DISTINCT FROM 'running'",
 				 table), lengthof(arguments), arguments);
 	SPI_finish();
 }
