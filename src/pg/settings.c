@@ -78,7 +78,7 @@ static const QueueRow queue_rows[] = {
 		1000000, 0, INT_MAX, 0, PGC_SUSET,
 	"Most rows of a database's queue that are not answered yet."},
 	{"queue_batch_rows", &smrt_settings.queue.batch_rows,
-		1000, 1, 100000, 0, PGC_SIGHUP,
+		10000, 1, 100000, 0, PGC_SIGHUP,
 	"Most rows that a queue worker takes at a time."},
 	/* With the waits between them about three hours. */
 	{"queue_max_attempts", &smrt_settings.queue.max_attempts,

@@ -338,11 +338,12 @@ stamps_argument(const char *const *stamps)
  * models share it.
  */
 SmrtQueueBatch *
-smrt_queuetable_take(const char *table, bool leased, TimestampTz from)
+smrt_queuetable_take(const char *table, bool leased, TimestampTz from,
+					 int max_rows)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Argument	arguments[] = {
-		ARGUMENT(INT4OID, Int32GetDatum(smrt_settings.queue.batch_rows)),
+		ARGUMENT(INT4OID, Int32GetDatum(max_rows)),
 		ARGUMENT(FLOAT8OID, Float8GetDatum(smrt_settings.queue.lease)),
 		ARGUMENT(TIMESTAMPTZOID, TimestampTzGetDatum(from)),
 	};

@@ -79,11 +79,11 @@ extern int64 smrt_queuetable_put(Oid namespace, const SmrtQueueEntry *entry);
 extern bool smrt_queuetable_revive(Oid namespace, int64 id);
 
 /*
- * Takes rows that are due: those that wait, due no earlier than from; or, with
- * leased, those whose lease has ended.  NULL: there are none.
+ * Takes rows that are due, at most max_rows: those that wait, due no earlier than
+ * from; or, with leased, those whose lease has ended.  NULL: there are none.
  */
 extern SmrtQueueBatch *smrt_queuetable_take(const char *table, bool leased,
-											TimestampTz from);
+											TimestampTz from, int max_rows);
 
 /* Ends all leases: their worker has ended. */
 extern void smrt_queuetable_end_leases(const char *table);

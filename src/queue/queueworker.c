@@ -25,6 +25,14 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+/*
+ * Each claim has its costs, and ends with fewer requests in flight than there may
+ * be, so that a quick model wants large ones.  A slow one does not: what it has
+ * answered is written when all of a claim is.
+ */
+#define SMALL_CLAIM 1000
+#define QUICK_MS 1000
+
 PGDLLEXPORT void smrt_queueworker_main(Datum arg);
 
 /* What it keeps between two rounds. */
@@ -34,6 +42,7 @@ typedef struct Rounds
 	bool		unwanted;		/* the database is to have no worker any more */
 	bool		took_over;		/* what a worker before left */
 	TimestampTz from;			/* where to look for rows */
+	int			claim;			/* rows to take, if the settings permit */
 	TimestampTz kept_house_at;
 	TimestampTz next;			/* when a row is due, if there was none */
 } Rounds;
@@ -44,7 +53,8 @@ static void fix_settings(void);
 static bool try_round(Rounds *rounds);
 static bool play_round(Rounds *rounds);
 static SmrtQueueBatch *take(Rounds *rounds, const char *table);
-static SmrtQueueBatch *take_leased(const char *table);
+static SmrtQueueBatch *take_leased(const Rounds *rounds, const char *table);
+static int	claim_size(const Rounds *rounds);
 static void begin(Rounds *rounds);
 static void commit(Rounds *rounds);
 static void heed_signals(void);
@@ -169,7 +179,7 @@ play_round(Rounds *rounds)
 			if (!worked)
 				rounds->kept_house_at = now;
 			rounds->from = DT_NOBEGIN;
-			batch = take_leased(table);
+			batch = take_leased(rounds, table);
 		}
 		if (batch == NULL)
 			batch = take(rounds, table);
@@ -180,6 +190,8 @@ play_round(Rounds *rounds)
 	if (batch == NULL)
 		return worked;
 	smrt_queuebatch_answer(table, batch);
+	rounds->claim = TimestampDifferenceExceeds(now, GetCurrentTimestamp(), QUICK_MS) ?
+		batch->n_rows / 2 : 2 * batch->n_rows;
 	return true;
 }
 
@@ -187,19 +199,26 @@ play_round(Rounds *rounds)
 static SmrtQueueBatch *
 take(Rounds *rounds, const char *table)
 {
-	SmrtQueueBatch *batch = smrt_queuetable_take(table, false, rounds->from);
+	int			n = claim_size(rounds);
+	SmrtQueueBatch *batch = smrt_queuetable_take(table, false, rounds->from, n);
 
 	if (batch == NULL && rounds->from != DT_NOBEGIN)
-		batch = smrt_queuetable_take(table, false, DT_NOBEGIN);
+		batch = smrt_queuetable_take(table, false, DT_NOBEGIN, n);
 	rounds->from = batch != NULL ? batch->oldest : DT_NOBEGIN;
-	return batch != NULL ? batch : take_leased(table);
+	return batch != NULL ? batch : take_leased(rounds, table);
 }
 
 static SmrtQueueBatch *
-take_leased(const char *table)
+take_leased(const Rounds *rounds, const char *table)
 {
 	smrt_queuetable_bury(table);
-	return smrt_queuetable_take(table, true, DT_NOBEGIN);
+	return smrt_queuetable_take(table, true, DT_NOBEGIN, claim_size(rounds));
+}
+
+static int
+claim_size(const Rounds *rounds)
+{
+	return Min(Max(rounds->claim, SMALL_CLAIM), smrt_settings.queue.batch_rows);
 }
 
 static void
