@@ -101,9 +101,9 @@ $session = Session->new($node);
 $session->start($job);
 ok(comes_to('asking', 'phase'), 'there is room for another');
 kill KILL => $session->pid;
-ok(wait_until(sub { ($node->psql('postgres', "SELECT 1"))[0] == 0 }), 'a crash is recovered from');
-ok(wait_until(sub { ($node->psql('postgres', "SELECT count(*) FROM sagemaker_stat_progress WHERE work = 'table job'"))[1] eq '0' }),
-	'a job that was killed is gone');
+my $connstr = $node->connstr('postgres');
+ok(wait_until(sub { !process_exists($session->pid) && system("psql -XAtq -d '$connstr' -c 'SELECT sagemaker_progress()' >/dev/null 2>&1") == 0 }), 'a crash is recovered from');
+is(shown('count(*)'), '0', 'a job that was killed is gone');
 $emulator->reset;
 sql($job);
 is(shown('count(*)'), '0', 'a job that is done is gone');
