@@ -103,7 +103,7 @@ sub all_fail
 
 my %free_setting = map { ("sagemaker_rt.$_" => 1) }
   qw(connect_timeout timeout total_timeout max_attempts max_response_size
-  retry_timeouts idle_timeout default_server batch concurrency max_failed_rows max_failed_ratio on_error);
+  retry_timeouts idle_timeout default_server batch concurrency max_failed_rows max_failed_ratio on_error reuse_size);
 my %value_of = map { split /\|/ } split /\n/, $node->safe_psql('postgres',
 	"SELECT name || '|' || boot_val FROM pg_settings WHERE name LIKE 'sagemaker\\_rt.%' AND boot_val <> ''
 	UNION ALL SELECT name || '|x' FROM pg_settings WHERE name LIKE 'sagemaker\\_rt.%' AND boot_val = ''");
