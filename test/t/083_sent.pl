@@ -59,8 +59,6 @@ for (
 	[ 'SELECT length(fs(s)), count(*) FROM wide GROUP BY 1', (100) x 10 ],
 	[ 'UPDATE wide SET s = s WHERE fs(s) > \'\' RETURNING id', (100) x 10 ],
 	[ 'SELECT id FROM wide WHERE s IN (SELECT fs(s) FROM wide WHERE id <= 40)', 40 ],
-	# Somebody does, somewhere above.
-	[ 'SELECT * FROM (SELECT fs(s) FROM wide ORDER BY id OFFSET 0) w LIMIT 10', 16, 16 ],
 	[ 'SELECT fs50(s) FROM wide WHERE id <= 300', 14, 16, 16, 28, 32, 44, (50) x 3 ],
 	[ 'SELECT fs40b(s) FROM wide WHERE id <= 22', (6), (8) x 2 ],
 	[ 'SELECT fs1(s) FROM wide WHERE id <= 100', (1) x 100 ],
@@ -127,7 +125,12 @@ for (
 	is_deeply([ sizes($sql) ], [ sort { $a <=> $b } @wanted ],
 		"$sql sends " . (@wanted ? "rows @wanted" : 'nothing'));
 }
-# What was read ahead may not have arrived when the cursor is closed.
+# What was read ahead may not have arrived when the statement ends, or the cursor
+# is closed.
+{
+	my $sent = sum(sizes('SELECT * FROM (SELECT fs(s) FROM wide ORDER BY id OFFSET 0) w LIMIT 10'));
+	ok($sent >= 10 && $sent <= 32, 'somebody may stop somewhere above: at most 32 rows are sent') || diag("$sent rows");
+}
 for ([ 1, 16, 'fs(s)' ], [ 8, 16, 'fs(s)' ], [ 10, 32, 'fs(s)' ], [ 32, 64, 'fs(s)' ], [ 10, 32 + 64, 'fs(fs(s))' ])
 {
 	my ($n, $most, $call) = @$_;
