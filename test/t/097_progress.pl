@@ -41,7 +41,7 @@ sql(q{CREATE ROLE scorer; CREATE ROLE stranger; CREATE ROLE watcher; GRANT pg_re
 	CREATE FUNCTION denied(s text) RETURNS text LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS 'access-denied';
 	CREATE TABLE u (id int PRIMARY KEY, s text, score text, other text);
-	INSERT INTO u SELECT i, CASE WHEN i IN (3, 5) THEN 'poison' ELSE 's' END FROM generate_series(1, 25) AS i;
+	INSERT INTO u SELECT i, CASE WHEN i IN (3, 5) THEN 'poison' ELSE 's' || i END FROM generate_series(1, 25) AS i;
 	GRANT SELECT, UPDATE ON u TO scorer; GRANT EXECUTE ON PROCEDURE sagemaker_predict_table TO scorer});
 is(shown('count(*)'), '0', 'no job runs');
 
