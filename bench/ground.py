@@ -64,7 +64,7 @@ class Ground:
         servers.run_quietly(
             ["cc", "-std=gnu11", "-O2", f"-I{ROOT}/src",
              *(f"{HERE}/{source}" for source in sources), *signer, *flags,
-             "-lcrypto", "-o", f"{self.folder}/{name}"])
+             "-lcrypto", "-lm", "-o", f"{self.folder}/{name}"])
 
     def write_rows(self, n):
         """Ten numbers a row, 77 bytes on average."""

@@ -227,7 +227,8 @@ $node->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base', has_streaming => 1);
 $standby->start;
-kill STOP => worker_pid($node);
+my $stopped = worker_pid($node);
+kill STOP => $stopped;
 sql("INSERT INTO t (id, x) SELECT n, n FROM generate_series(-30, -21) AS n");
 $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 is($standby->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'sagemaker_rt%'"), '0',
@@ -236,6 +237,8 @@ fails_with($standby, "SELECT sagemaker_enqueue('t', 'score', '{-21}', 'y')", '25
 is(states($standby), states($node), 'it has the queue');
 kill KILL => $node->{_pid};
 $node->{_pid} = undef;
+# It finds its postmaster dead, and ends.
+kill CONT => $stopped;
 $standby->promote;
 ok(drained($standby), 'which is worked off once it is promoted');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM t WHERE id BETWEEN -30 AND -21 AND y = x'), '10', 'row by row');
