@@ -67,7 +67,7 @@ smrt_governor_attach(void)
 static HTAB *
 table(void)
 {
-	const SmrtTableSpec spec = {
+	const SmrtSharedTable spec = {
 		.name = "sagemaker_rt governor",
 		.key_size = sizeof(SmrtGovernorKey),
 		.entry_size = sizeof(Entry),

@@ -68,7 +68,7 @@ smrt_guard_attach(void)
 static HTAB *
 table(void)
 {
-	const SmrtTableSpec spec = {
+	const SmrtSharedTable spec = {
 		.name = "sagemaker_rt guard",
 		.key_size = sizeof(Key),
 		.entry_size = sizeof(Entry),

@@ -14,15 +14,19 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 
-/* A name of its own: the queue's lock has the extension's. */
-#define TRANCHE "sagemaker_rt_tables"
+#define TRANCHE "sagemaker_rt"
+
+#define MAX_STRUCTS 4
 
 static SmrtShmemHook next_request;
 static shmem_startup_hook_type next_startup;
 static LWLockPadded *locks;		/* NULL: nothing is shared */
+static const SmrtSharedStruct *structs[MAX_STRUCTS];
+static int	n_structs;
 
 static void request(void);
 static void startup(void);
+static void attach(const SmrtSharedStruct *structure);
 
 void
 smrt_shared_install(void)
@@ -42,6 +46,8 @@ request(void)
 	RequestAddinShmemSpace(smrt_statistics_size());
 	RequestAddinShmemSpace(smrt_governor_size());
 	RequestAddinShmemSpace(smrt_guard_size());
+	for (int i = 0; i < n_structs; i++)
+		RequestAddinShmemSpace(structs[i]->size);
 	RequestNamedLWLockTranche(TRANCHE, SMRT_LOCK_COUNT);
 }
 
@@ -55,10 +61,34 @@ startup(void)
 	smrt_statistics_attach();
 	smrt_governor_attach();
 	smrt_guard_attach();
+	for (int i = 0; i < n_structs; i++)
+		attach(structs[i]);
+}
+
+void
+smrt_shared_add(const SmrtSharedStruct *structure)
+{
+	Assert(n_structs < MAX_STRUCTS);
+	structs[n_structs++] = structure;
+}
+
+static void
+attach(const SmrtSharedStruct *structure)
+{
+	bool		found;
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	*structure->place = ShmemInitStruct(structure->name, structure->size, &found);
+	if (!found)
+	{
+		memset(*structure->place, 0, structure->size);
+		structure->make();
+	}
+	LWLockRelease(AddinShmemInitLock);
 }
 
 HTAB *
-smrt_shared_table(const SmrtTableSpec *spec)
+smrt_shared_table(const SmrtSharedTable *spec)
 {
 	HASHCTL		control = {.keysize = spec->key_size,.entrysize = spec->entry_size};
 	HTAB	   *table;

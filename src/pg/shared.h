@@ -9,35 +9,52 @@
 #include "storage/lwlock.h"
 #include "utils/hsearch.h"
 
-/* Each guards the table of its name. */
+/* Each guards the table or structure of its name. */
 typedef enum SmrtLock
 {
 	SMRT_LOCK_STATISTICS,
 	SMRT_LOCK_GOVERNOR,
 	SMRT_LOCK_GUARD,
+	SMRT_LOCK_WAKE,
+	SMRT_LOCK_PROGRESS,
 	SMRT_LOCK_COUNT
 } SmrtLock;
 
 /* From _PG_init(), after the settings are defined. */
 extern void smrt_shared_install(void);
 
+/* A structure of an upper floor. */
+typedef struct SmrtSharedStruct
+{
+	const char *name;
+	Size		size;
+	void	  **place;			/* where it is, once the server has started */
+	void		(*make) (void); /* what is not to be zero in a new one */
+} SmrtSharedStruct;
+
+/*
+ * From _PG_init(), where the postmaster loads the library; what is given must stay.
+ * Elsewhere *place stays as it is.
+ */
+extern void smrt_shared_add(const SmrtSharedStruct *structure);
+
 /*
  * A table of at most max entries, whose key of key_size bytes is the beginning of
  * an entry of entry_size bytes.
  */
-typedef struct SmrtTableSpec
+typedef struct SmrtSharedTable
 {
 	const char *name;
 	Size		key_size;
 	Size		entry_size;
 	long		max;
-} SmrtTableSpec;
+} SmrtSharedTable;
 
 /*
  * The table; one of this process, made here in TopMemoryContext, where nothing is
  * shared.
  */
-extern HTAB *smrt_shared_table(const SmrtTableSpec *spec);
+extern HTAB *smrt_shared_table(const SmrtSharedTable *spec);
 
 /* The entry of that key, or a new one; NULL: no memory.  Under the lock. */
 extern void *smrt_shared_enter(HTAB *table, const void *key, bool *found);

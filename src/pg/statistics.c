@@ -109,7 +109,7 @@ smrt_statistics_attach(void)
 static HTAB *
 table(void)
 {
-	const SmrtTableSpec spec = {
+	const SmrtSharedTable spec = {
 		.name = "sagemaker_rt statistics",
 		.key_size = sizeof(SmrtStatKey),
 		.entry_size = sizeof(SmrtStat),

@@ -23,7 +23,6 @@ typedef struct RowTrigger
 
 static SmrtQueueEntry entry_of(const SmrtTableSpec *spec,
 							   const SmrtBoundTable *binding);
-static void check_event(const TriggerData *trigger);
 static RowTrigger *create(const TriggerData *trigger);
 static ArrayType *key_of(const RowTrigger *state, TupleTableSlot *row);
 
@@ -74,7 +73,7 @@ smrt_enqueue_row(Oid namespace, const TriggerData *trigger, void **state,
 	RowTrigger *row_trigger;
 	MemoryContext before;
 
-	check_event(trigger);
+	smrt_trigger_require_row(trigger, "sagemaker_enqueue_row", "AFTER");
 	if (*state == NULL)
 	{
 		before = MemoryContextSwitchTo(context);
@@ -94,18 +93,6 @@ smrt_enqueue_row(Oid namespace, const TriggerData *trigger, void **state,
 	(void) smrt_queuetable_put(namespace, &row_trigger->entry);
 	MemoryContextSwitchTo(before);
 	MemoryContextReset(row_trigger->row_context);
-}
-
-static void
-check_event(const TriggerData *trigger)
-{
-	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
-		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		!(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
-		  TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("sagemaker_enqueue_row() must be fired AFTER INSERT OR UPDATE FOR EACH ROW")));
 }
 
 static RowTrigger *

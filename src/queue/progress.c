@@ -8,10 +8,9 @@
 
 #include "miscadmin.h"
 #include "pg/compat.h"
+#include "pg/shared.h"
 #include "queue/progress.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/acl.h"
 #include "utils/timestamp.h"
@@ -27,17 +26,13 @@ typedef struct Slot
 
 typedef struct Shared
 {
-	LWLock	   *lock;
 	Slot		slots[MAX_SLOTS];
 } Shared;
 
 static Shared *shared;			/* NULL: not loaded by the postmaster */
 static Slot *mine;				/* NULL: not at work, or not shown */
-static SmrtShmemHook previous_request;
-static shmem_startup_hook_type previous_startup;
 
-static void request(void);
-static void startup(void);
+static void make(void);
 static void end_at_exit(int code, Datum arg);
 static void set(Slot *slot, const SmrtProgress *progress);
 static int	copy_all(SmrtProgress *copies);
@@ -45,37 +40,21 @@ static int	copy_all(SmrtProgress *copies);
 void
 smrt_progress_install(void)
 {
-	smrt_shmem_request(request, &previous_request);
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	static const SmrtSharedStruct structure = {
+		.name = "sagemaker_rt progress",
+		.size = sizeof(Shared),
+		.place = (void **) &shared,
+		.make = make,
+	};
+
+	smrt_shared_add(&structure);
 }
 
 static void
-request(void)
+make(void)
 {
-	if (previous_request != NULL)
-		previous_request();
-	RequestAddinShmemSpace(sizeof(Shared));
-	RequestNamedLWLockTranche("sagemaker_rt progress", 1);
-}
-
-static void
-startup(void)
-{
-	bool		found;
-
-	if (previous_startup != NULL)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("sagemaker_rt progress", sizeof(Shared), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(Shared));
-		shared->lock = &GetNamedLWLockTranche("sagemaker_rt progress")->lock;
-		for (int i = 0; i < MAX_SLOTS; i++)
-			SpinLockInit(&shared->slots[i].mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	for (int i = 0; i < MAX_SLOTS; i++)
+		SpinLockInit(&shared->slots[i].mutex);
 }
 
 /*
@@ -100,13 +79,13 @@ smrt_progress_begin(SmrtWork work)
 	if (!registered)
 		before_shmem_exit(end_at_exit, (Datum) 0);
 	registered = true;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	smrt_lock(SMRT_LOCK_PROGRESS, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_SLOTS && mine == NULL; i++)
 		if (shared->slots[i].progress.work == SMRT_WORK_NONE)
 			mine = &shared->slots[i];
 	if (mine != NULL)
 		set(mine, &progress);
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_PROGRESS);
 }
 
 void
@@ -116,10 +95,10 @@ smrt_progress_end(void)
 
 	if (mine == NULL)
 		return;
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	smrt_lock(SMRT_LOCK_PROGRESS, LW_EXCLUSIVE);
 	set(mine, &none);
 	mine = NULL;
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_PROGRESS);
 }
 
 static void
@@ -204,7 +183,7 @@ copy_all(SmrtProgress *copies)
 {
 	int			n = 0;
 
-	LWLockAcquire(shared->lock, LW_SHARED);
+	smrt_lock(SMRT_LOCK_PROGRESS, LW_SHARED);
 	for (int i = 0; i < MAX_SLOTS; i++)
 	{
 		Slot	   *slot = &shared->slots[i];
@@ -214,6 +193,6 @@ copy_all(SmrtProgress *copies)
 		SpinLockRelease(&slot->mutex);
 		n += copies[n].work != SMRT_WORK_NONE;
 	}
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_PROGRESS);
 	return n;
 }

@@ -26,7 +26,6 @@ typedef struct RowTrigger
 	MemoryContext row_context;	/* reset row by row */
 } RowTrigger;
 
-static void check_event(const TriggerData *trigger);
 static RowTrigger *create(const TriggerData *trigger);
 static void refuse_generated(const TriggerData *trigger,
 							 const SmrtBoundTable *binding);
@@ -47,7 +46,7 @@ smrt_trigger_predict_row(const TriggerData *trigger, void **state,
 	SmrtPrediction prediction;
 	MemoryContext before;
 
-	check_event(trigger);
+	smrt_trigger_require_row(trigger, "sagemaker_predict_row", "BEFORE");
 	if (*state == NULL)
 	{
 		before = MemoryContextSwitchTo(context);
@@ -65,18 +64,6 @@ smrt_trigger_predict_row(const TriggerData *trigger, void **state,
 	ExecClearTuple(row_trigger->result);
 	MemoryContextReset(row_trigger->row_context);
 	return tuple;
-}
-
-static void
-check_event(const TriggerData *trigger)
-{
-	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
-		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		!(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
-		  TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("sagemaker_predict_row() must be fired BEFORE INSERT OR UPDATE FOR EACH ROW")));
 }
 
 static RowTrigger *

@@ -97,3 +97,20 @@ any_changed(const TriggerData *trigger, const SmrtColumn *columns, int n)
 	}
 	return false;
 }
+
+void
+smrt_trigger_require_row(const TriggerData *trigger, const char *function,
+						 const char *when)
+{
+	bool		before = strcmp(when, "BEFORE") == 0;
+
+	if (!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!(before ? TRIGGER_FIRED_BEFORE(trigger->tg_event) :
+		  TRIGGER_FIRED_AFTER(trigger->tg_event)) ||
+		!(TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		  TRIGGER_FIRED_BY_UPDATE(trigger->tg_event)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("%s() must be fired %s INSERT OR UPDATE FOR EACH ROW",
+						function, when)));
+}

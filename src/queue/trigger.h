@@ -42,4 +42,11 @@ extern HeapTuple smrt_trigger_predict_row(const TriggerData *trigger,
  */
 extern void smrt_trigger_predict_rows(TriggerData *trigger);
 
+/*
+ * Raises 39P01 unless the trigger function was fired for each row of INSERT or
+ * UPDATE, when being "BEFORE" or "AFTER".
+ */
+extern void smrt_trigger_require_row(const TriggerData *trigger,
+									 const char *function, const char *when);
+
 #endif							/* SMRT_QUEUE_TRIGGER_H */

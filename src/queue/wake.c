@@ -10,12 +10,11 @@
 #include "commands/dbcommands.h"
 #include "pg/compat.h"
 #include "pg/settings.h"
+#include "pg/shared.h"
 #include "port/atomics.h"
 #include "queue/wake.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/varlena.h"
 
 /* Databases that can have a worker: more need more than one server. */
@@ -30,20 +29,16 @@ typedef struct Slot
 
 typedef struct Shared
 {
-	LWLock	   *lock;			/* of all but the flags */
 	Latch	   *launcher;		/* NULL: there is none */
 	Slot		slots[MAX_WORKERS];
 } Shared;
 
 static Shared *shared;			/* NULL: not loaded by the postmaster */
 static Slot *mine;
-static SmrtShmemHook previous_request;
-static shmem_startup_hook_type previous_startup;
 
 static bool has_enqueued;		/* in this transaction */
 
-static void request(void);
-static void startup(void);
+static void make(void);
 static void detach(int code, Datum arg);
 static void unwatch(int code, Datum arg);
 static void on_transaction(XactEvent event, void *arg);
@@ -53,37 +48,21 @@ static Slot *find(Oid database);
 void
 smrt_wake_install(void)
 {
-	smrt_shmem_request(request, &previous_request);
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
+	static const SmrtSharedStruct structure = {
+		.name = "sagemaker_rt queue",
+		.size = sizeof(Shared),
+		.place = (void **) &shared,
+		.make = make,
+	};
+
+	smrt_shared_add(&structure);
 }
 
 static void
-request(void)
+make(void)
 {
-	if (previous_request != NULL)
-		previous_request();
-	RequestAddinShmemSpace(sizeof(Shared));
-	RequestNamedLWLockTranche("sagemaker_rt", 1);
-}
-
-static void
-startup(void)
-{
-	bool		found;
-
-	if (previous_startup != NULL)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("sagemaker_rt", sizeof(Shared), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(Shared));
-		shared->lock = &GetNamedLWLockTranche("sagemaker_rt")->lock;
-		for (int i = 0; i < MAX_WORKERS; i++)
-			pg_atomic_init_u32(&shared->slots[i].woken, 0);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	for (int i = 0; i < MAX_WORKERS; i++)
+		pg_atomic_init_u32(&shared->slots[i].woken, 0);
 }
 
 List *
@@ -161,14 +140,14 @@ wake(void)
 
 	if (shared == NULL)
 		return;
-	LWLockAcquire(shared->lock, LW_SHARED);
+	smrt_lock(SMRT_LOCK_WAKE, LW_SHARED);
 	slot = find(MyDatabaseId);
 	if (slot != NULL)
 	{
 		pg_atomic_write_u32(&slot->woken, 1);
 		SetLatch(slot->latch);
 	}
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_WAKE);
 }
 
 /*
@@ -180,7 +159,7 @@ smrt_wake_attach(void)
 {
 	Slot	   *slot;
 
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	smrt_lock(SMRT_LOCK_WAKE, LW_EXCLUSIVE);
 	slot = find(MyDatabaseId) == NULL ? find(InvalidOid) : NULL;
 	if (slot != NULL)
 	{
@@ -190,7 +169,7 @@ smrt_wake_attach(void)
 	}
 	if (shared->launcher != NULL)
 		SetLatch(shared->launcher);
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_WAKE);
 	mine = slot;
 	if (slot != NULL)
 		before_shmem_exit(detach, (Datum) 0);
@@ -200,12 +179,12 @@ smrt_wake_attach(void)
 static void
 detach(int code, Datum arg)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	smrt_lock(SMRT_LOCK_WAKE, LW_EXCLUSIVE);
 	mine->database = InvalidOid;
 	mine->latch = NULL;
 	if (shared->launcher != NULL)
 		SetLatch(shared->launcher);
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_WAKE);
 }
 
 bool
@@ -221,18 +200,18 @@ smrt_wake_take(void)
 void
 smrt_wake_watch(void)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	smrt_lock(SMRT_LOCK_WAKE, LW_EXCLUSIVE);
 	shared->launcher = MyLatch;
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_WAKE);
 	before_shmem_exit(unwatch, (Datum) 0);
 }
 
 static void
 unwatch(int code, Datum arg)
 {
-	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	smrt_lock(SMRT_LOCK_WAKE, LW_EXCLUSIVE);
 	shared->launcher = NULL;
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_WAKE);
 }
 
 bool
@@ -240,9 +219,9 @@ smrt_wake_is_attached(Oid database)
 {
 	bool		attached;
 
-	LWLockAcquire(shared->lock, LW_SHARED);
+	smrt_lock(SMRT_LOCK_WAKE, LW_SHARED);
 	attached = find(database) != NULL;
-	LWLockRelease(shared->lock);
+	smrt_unlock(SMRT_LOCK_WAKE);
 	return attached;
 }
 
