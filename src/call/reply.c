@@ -11,6 +11,7 @@
 #include "aws/timestamp.h"
 #include "aws/xml.h"
 #include "call/reply.h"
+#include "pg/alloc.h"
 #include "pg/json.h"
 
 /* A Date says nothing about the clocks when the answer took this long. */
@@ -181,6 +182,23 @@ read_fault(const SmrtExchange *exchange, const SmrtSpan fields[FIELD_COUNT],
 	fault->code = smrt_fault_code(fault->code);
 	fault->request_id = fields[FIELD_REQUEST_ID];
 	fault->kind = smrt_fault_kind(fault->status, fault->code);
+}
+
+SmrtResponse
+smrt_response_copy(SmrtResponse response)
+{
+	response.body = smrt_span_copy(response.body);
+	response.content_type = smrt_span_copy(response.content_type);
+	response.framing = smrt_span_copy(response.framing);
+	response.invoked_production_variant =
+		smrt_span_copy(response.invoked_production_variant);
+	response.custom_attributes = smrt_span_copy(response.custom_attributes);
+	response.new_session_id = smrt_span_copy(response.new_session_id);
+	response.closed_session_id = smrt_span_copy(response.closed_session_id);
+	response.output_location = smrt_span_copy(response.output_location);
+	response.failure_location = smrt_span_copy(response.failure_location);
+	response.request_id = smrt_span_copy(response.request_id);
+	return response;
 }
 
 void

@@ -39,6 +39,9 @@ typedef struct SmrtReply
 extern void smrt_reply_read(const SmrtExchange *exchange,
 							SmrtOperation operation, SmrtReply *reply);
 
+/* With spans of its own, in the current memory context. */
+extern SmrtResponse smrt_response_copy(SmrtResponse response);
+
 /*
  * Reads an error's body: text and the other words of fault, and code if that is
  * absent.  A body that is no JSON object becomes the text.  Spans as above.

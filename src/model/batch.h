@@ -15,13 +15,14 @@ typedef struct SmrtBatch
 	MemoryContext context;		/* all of this is in it */
 	SmrtPack	pack;
 	SmrtSpan	body;			/* once it is closed: what is sent */
-	SmrtCall   *call;			/* in flight or done; NULL: not sent */
+	SmrtCall   *call;			/* in flight or failed; else NULL */
 	bool		done;
 	bool		is_second;		/* sent once more after a stumble */
 	bool		is_unread;		/* closed, and none has all of it yet */
 	bool		is_kept;		/* for rows that may come, see reuse.h */
 	size_t		kept_bytes;		/* then */
-	bool		fits;			/* the answer is split */
+	SmrtResponse response;		/* once there is one */
+	bool		fits;			/* it is split */
 	SmrtAnswer	answer;
 	SmrtError	error;			/* why it does not fit */
 	int			n_waiting;		/* rows that were not handed out */

@@ -83,6 +83,7 @@ static void send_instead(SmrtEngine *engine, SmrtBatch *batch,
 static void enter_rows(SmrtEngine *engine, SmrtBatch *batch);
 static void drop_batch(SmrtEngine *engine, SmrtBatch *batch);
 static void free_batch(SmrtEngine *engine, SmrtBatch *batch);
+static void release_call(SmrtBatch *batch);
 
 SmrtEngine *
 smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
@@ -363,17 +364,20 @@ fill_outcome(const Row *row, SmrtOutcome *outcome)
 	if (outcome->skipped)
 		return;
 	outcome->row = row->i;
-	outcome->report = &batch->call->report;
-	if (batch->call->reply.fault.kind != SMRT_FAULT_NONE)
+	outcome->response = &batch->response;
+	if (batch->fits)
 	{
-		outcome->fault = &batch->call->reply.fault;
+		outcome->piece = smrt_answer_piece(&batch->answer, outcome->row);
 		return;
 	}
-	outcome->response = &batch->call->reply.response;
-	if (batch->fits)
-		outcome->piece = smrt_answer_piece(&batch->answer, outcome->row);
-	else
+	outcome->report = &batch->call->report;
+	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
 		outcome->problem = batch->error.text;
+	else
+	{
+		outcome->response = NULL;
+		outcome->fault = &batch->call->reply.fault;
+	}
 }
 
 static SmrtBatch *
@@ -449,11 +453,11 @@ settle(SmrtEngine *engine, SmrtBatch *batch)
 	{
 		MemoryContext before = MemoryContextSwitchTo(batch->context);
 
-		batch->fits = smrt_answer_split(engine->model,
-										&batch->call->reply.response,
+		batch->response = smrt_response_copy(batch->call->reply.response);
+		batch->fits = smrt_answer_split(engine->model, &batch->response,
 										batch->pack.n_sent, &batch->answer,
 										&batch->error);
-		batch->answer.fault.request_id = batch->call->reply.response.request_id;
+		batch->answer.fault.request_id = batch->response.request_id;
 		MemoryContextSwitchTo(before);
 		smrt_engine_count_tokens(engine->counts, &batch->answer);
 		if (!batch->fits && batch->answer.fault.kind != SMRT_FAULT_NONE)
@@ -466,6 +470,8 @@ settle(SmrtEngine *engine, SmrtBatch *batch)
 	{
 		case SMRT_AGAIN_NOT:
 			batch->done = true;
+			if (batch->fits)
+				release_call(batch);
 			break;
 		case SMRT_AGAIN_PADDED:
 			send_padded(engine, batch);
@@ -585,7 +591,15 @@ free_batch(SmrtEngine *engine, SmrtBatch *batch)
 {
 	if (engine->reuse != NULL)
 		smrt_reuse_forget(engine->reuse, batch);
+	release_call(batch);
+	MemoryContextDelete(batch->context);
+}
+
+/* What it was sent and answered with is the next one's. */
+static void
+release_call(SmrtBatch *batch)
+{
 	if (batch->call != NULL)
 		smrt_call_release(batch->call);
-	MemoryContextDelete(batch->context);
+	batch->call = NULL;
 }

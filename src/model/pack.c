@@ -47,7 +47,7 @@ smrt_pack_init(SmrtPack *pack, const SmrtModel *model, SmrtSpan shared)
 	memset(pack, 0, sizeof(*pack));
 	pack->model = model;
 	pack->shared = smrt_span_copy(shared);
-	pack->size = 16;
+	pack->size = Min(16, model->max_rows);
 	pack->rows = palloc(pack->size * sizeof(SmrtPackRow));
 	smrt_buf_init(&pack->body, &smrt_alloc_palloc, MaxAllocSize - 1);
 	begin_body(pack);

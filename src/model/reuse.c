@@ -11,9 +11,6 @@
 #include "port/pg_crc32c.h"
 #include "utils/memutils.h"
 
-/* What a finished call has beside its body: headers, report, contexts. */
-#define BYTES_PER_CALL 4096
-
 typedef struct Entry
 {
 	uint32		hash;			/* of the shared part and the row */
@@ -134,6 +131,5 @@ static size_t
 bytes_of(const SmrtBatch *batch)
 {
 	return MemoryContextMemAllocated(batch->context, true) +
-		batch->pack.n_rows * 2 * sizeof(Entry) +
-		BYTES_PER_CALL + batch->call->reply.response.body.len;
+		batch->pack.n_rows * 2 * sizeof(Entry);
 }

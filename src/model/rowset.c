@@ -263,14 +263,9 @@ copy_response(const SmrtResponse *response)
 {
 	SmrtResponse *copy = palloc(sizeof(SmrtResponse));
 
+	*copy = *response;
 	copy->body = smrt_span("");
-	copy->content_type = smrt_span_copy(response->content_type);
-	copy->invoked_production_variant =
-		smrt_span_copy(response->invoked_production_variant);
-	copy->custom_attributes = smrt_span_copy(response->custom_attributes);
-	copy->new_session_id = smrt_span_copy(response->new_session_id);
-	copy->closed_session_id = smrt_span_copy(response->closed_session_id);
-	copy->request_id = smrt_span_copy(response->request_id);
+	*copy = smrt_response_copy(*copy);
 	return copy;
 }
 
