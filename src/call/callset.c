@@ -5,6 +5,8 @@
  *        ^                               |
  *        +----- to be tried again -------+
  *
+ * Many are under way and few wait: what is to be sent is looked for among these.
+ *
  * The set owns the exchange of each call that is under way or not yet released;
  * the reset of its memory context ends them, whatever made that happen.
  */
@@ -56,8 +58,10 @@ struct SmrtCallSet
 	SmrtTarget *target;
 	SmrtHost   *host;			/* NULL: nothing was submitted yet */
 	SmrtLimits	limits;
-	dlist_head	active;			/* waiting or under way */
-	dlist_head	handed_out;		/* finished, not released */
+	dlist_head	waiting;
+	dlist_head	under_way;
+	dlist_head	finished;		/* not handed out */
+	dlist_head	handed_out;		/* not released */
 };
 
 static void end_all(void *arg);
@@ -67,6 +71,9 @@ static SmrtCall *submit_dry(SmrtCallSet *set, const SmrtRequest *request);
 static SmrtCost cost_of(const SmrtRequest *request);
 static SmrtSpan host_of(const SmrtTarget *target);
 static void locate(SmrtCallSet *set, int64 give_up_at_ms);
+static void settle_answered(SmrtCallSet *set);
+static int64 next_send_ms(SmrtCallSet *set);
+static void move(CallState *call, dlist_head *list);
 static void send_due(SmrtCallSet *set);
 static void send_attempt(CallState *call);
 static bool take_turn(CallState *call, int64 now, int timeout);
@@ -95,7 +102,9 @@ smrt_callset_create(SmrtTarget *target, const SmrtLimits *limits)
 
 	set->context = context;
 	set->limits = *limits;
-	dlist_init(&set->active);
+	dlist_init(&set->waiting);
+	dlist_init(&set->under_way);
+	dlist_init(&set->finished);
 	dlist_init(&set->handed_out);
 	set->target = smrt_target_retain(target);
 	set->on_reset.func = end_all;
@@ -115,7 +124,9 @@ end_all(void *arg)
 {
 	SmrtCallSet *set = arg;
 
-	end_calls(&set->active);
+	end_calls(&set->waiting);
+	end_calls(&set->under_way);
+	end_calls(&set->finished);
 	end_calls(&set->handed_out);
 	smrt_target_release(set->target);
 }
@@ -174,7 +185,7 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	call->give_up_at_ms = give_up_at_ms;
 	smrt_governor_key(&call->governor, host_of(set->target), request->endpoint);
 	smrt_callcount_begin(&call->count, set->target, &call->request);
-	dlist_push_tail(&set->active, &call->call.node);
+	dlist_push_tail(&set->waiting, &call->call.node);
 	return &call->call;
 }
 
@@ -194,7 +205,7 @@ submit_dry(SmrtCallSet *set, const SmrtRequest *request)
 	call->call.report.target = set->target;
 	call->call.report.endpoint = request->endpoint;
 	call->finished = true;
-	dlist_push_tail(&set->active, &call->call.node);
+	dlist_push_tail(&set->finished, &call->call.node);
 	return &call->call;
 }
 
@@ -234,41 +245,65 @@ void
 smrt_callset_start(SmrtCallSet *set)
 {
 	send_due(set);
-	smrt_pump_run(0);
+	smrt_pump_send();
 }
 
 SmrtCall *
 smrt_callset_wait(SmrtCallSet *set)
 {
-	while (!dlist_is_empty(&set->active))
+	for (;;)
 	{
-		int64		now;
-		int64		wake;
-		dlist_iter	iter;
-
-		/* Apart from the loop below: it may wait, and what ends meanwhile counts. */
+		/* First: it may wait, and what ends meanwhile counts. */
 		send_due(set);
-		now = smrt_pump_now_ms();
-		wake = now + LONG_MS;
-		dlist_foreach(iter, &set->active)
+		if (dlist_is_empty(&set->finished))
+			settle_answered(set);
+		if (!dlist_is_empty(&set->finished))
 		{
-			CallState  *call = STATE(iter.cur);
+			CallState  *call = STATE(dlist_head_node(&set->finished));
 
-			if (call->exchange != NULL && !call->finished &&
-				(call->exchange->done || call->exchange->answered))
-				settle(call);
-			if (call->finished)
-			{
-				dlist_delete(&call->call.node);
-				dlist_push_tail(&set->handed_out, &call->call.node);
-				return &call->call;
-			}
-			if (call->exchange == NULL)
-				wake = Min(wake, call->send_at_ms);
+			move(call, &set->handed_out);
+			return &call->call;
 		}
-		smrt_pump_run(Max(0, wake - now));
+		if (dlist_is_empty(&set->waiting) && dlist_is_empty(&set->under_way))
+			return NULL;
+		smrt_pump_run(next_send_ms(set));
 	}
-	return NULL;
+}
+
+static void
+settle_answered(SmrtCallSet *set)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &set->under_way)
+	{
+		CallState  *call = STATE(iter.cur);
+
+		if (!call->exchange->done && !call->exchange->answered)
+			continue;
+		settle(call);
+		move(call, call->finished ? &set->finished : &set->waiting);
+	}
+}
+
+/* From now on. */
+static int64
+next_send_ms(SmrtCallSet *set)
+{
+	int64		now = smrt_pump_now_ms();
+	int64		next = now + LONG_MS;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &set->waiting)
+		next = Min(next, STATE(iter.cur)->send_at_ms);
+	return Max(0, next - now);
+}
+
+static void
+move(CallState *call, dlist_head *list)
+{
+	dlist_delete(&call->call.node);
+	dlist_push_tail(list, &call->call.node);
 }
 
 void
@@ -288,15 +323,19 @@ static void
 send_due(SmrtCallSet *set)
 {
 	int64		now = smrt_pump_now_ms();
-	dlist_iter	iter;
+	dlist_mutable_iter iter;
 
-	dlist_foreach(iter, &set->active)
+	dlist_foreach_modify(iter, &set->waiting)
 	{
 		CallState  *call = STATE(iter.cur);
 
-		if (call->exchange == NULL && !call->finished &&
-			call->send_at_ms <= now)
-			send_attempt(call);
+		if (call->send_at_ms > now)
+			continue;
+		send_attempt(call);
+		if (call->finished)
+			move(call, &set->finished);
+		else if (call->exchange != NULL)
+			move(call, &set->under_way);
 	}
 }
 
@@ -459,8 +498,7 @@ smrt_call_fail(SmrtCall *handed_out, const SmrtFault *fault,
 	}
 	end_attempt(call);
 	call->finished = false;
-	dlist_delete(&handed_out->node);
-	dlist_push_tail(&call->set->active, &handed_out->node);
+	move(call, &call->set->waiting);
 	return true;
 }
 

@@ -121,6 +121,13 @@ smrt_pump_run(int64 wait_ms)
 	}
 }
 
+void
+smrt_pump_send(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	drive_timers();
+}
+
 static int64
 next_wake_ms(int64 until)
 {

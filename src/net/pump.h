@@ -12,6 +12,12 @@
  */
 extern void smrt_pump_run(int64 wait_ms);
 
+/*
+ * Has libcurl send what was started; waits for nothing, and reads no answer but
+ * what comes up meanwhile.  Raises as above.
+ */
+extern void smrt_pump_send(void);
+
 /* Waits that long, driving exchanges meanwhile; raises as above. */
 extern void smrt_pump_sleep(int64 ms);
 

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "pg/compat.h"
 #include "pg/governor.h"
@@ -27,6 +28,7 @@ static int	n_structs;
 static void request(void);
 static void startup(void);
 static void attach(const SmrtSharedStruct *structure);
+static uint32 hash_key(const void *key, Size size);
 
 void
 smrt_shared_install(void)
@@ -90,16 +92,40 @@ attach(const SmrtSharedStruct *structure)
 HTAB *
 smrt_shared_table(const SmrtSharedTable *spec)
 {
-	HASHCTL		control = {.keysize = spec->key_size,.entrysize = spec->entry_size};
+	HASHCTL		control = {
+		.keysize = spec->key_size,
+		.entrysize = spec->entry_size,
+		.hash = hash_key,
+	};
 	HTAB	   *table;
 
+	Assert(spec->key_size % sizeof(uint64) == 0);
 	if (locks == NULL)
-		return hash_create(spec->name, 16, &control, HASH_ELEM | HASH_BLOBS);
+		return hash_create(spec->name, 16, &control, HASH_ELEM | HASH_FUNCTION);
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	table = ShmemInitHash(spec->name, spec->max, spec->max, &control,
-						  HASH_ELEM | HASH_BLOBS);
+						  HASH_ELEM | HASH_FUNCTION);
 	LWLockRelease(AddinShmemInitLock);
 	return table;
+}
+
+/*
+ * Keys are names with room for the longest: what is empty of them is passed over,
+ * for a call looks into these tables seven times.
+ */
+static uint32
+hash_key(const void *key, Size size)
+{
+	uint64		hash = 0;
+	uint64		word;
+
+	for (Size at = 0; at < size; at += sizeof(word))
+	{
+		memcpy(&word, (const char *) key + at, sizeof(word));
+		if (word != 0)
+			hash = hash_combine64(hash, word + at);
+	}
+	return murmurhash32((uint32) (hash ^ (hash >> 32)));
 }
 
 void *
