@@ -91,10 +91,15 @@ smrt_buf_reserve(SmrtBuf *buf, size_t len)
 bool
 smrt_buf_append(SmrtBuf *buf, const void *data, size_t len)
 {
-	if (buf->state == SMRT_BUF_OK && len > buf->max - buf->len)
-		buf->state = SMRT_BUF_FULL;
-	if (!smrt_buf_reserve(buf, buf->len + len))
-		return false;
+	/* Where there is room, as nearly always, no more is asked. */
+	if (buf->state != SMRT_BUF_OK || len > buf->max - buf->len ||
+		buf->len + len >= buf->size)
+	{
+		if (buf->state == SMRT_BUF_OK && len > buf->max - buf->len)
+			buf->state = SMRT_BUF_FULL;
+		if (!smrt_buf_reserve(buf, buf->len + len))
+			return false;
+	}
 	if (len > 0)
 		memcpy(buf->data + buf->len, data, len);
 	buf->len += len;

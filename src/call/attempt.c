@@ -13,7 +13,10 @@
 #include "aws/s3location.h"
 #include "aws/sigv4.h"
 #include "call/attempt.h"
+#include "port/pg_bswap.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/uuid.h"
 
 /* Host, date, hash, token, two of the SDKs', user agent, authorization. */
 #define MAX_OWN_HEADERS 8
@@ -205,21 +208,22 @@ make_invocation_id(char *id)
 {
 	static uint64 random[2];
 	static uint64 count;
-	uint64		high;
-	uint64		low;
+	uint64		words[2];
+	pg_uuid_t	uuid;
+	char	   *text;
 
 	if (count == 0 && !pg_strong_random(random, sizeof(random)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
 	count++;
-	high = (random[0] & ~UINT64CONST(0xf000)) | UINT64CONST(0x4000);
-	low = ((random[1] + count) & (~UINT64CONST(0) >> 2)) |
-		(UINT64CONST(1) << 63);
-	snprintf(id, SMRT_INVOCATION_ID_LEN + 1, "%08x-%04x-%04x-%04x-%012llx",
-			 (unsigned) (high >> 32), (unsigned) (high >> 16) & 0xffff,
-			 (unsigned) high & 0xffff, (unsigned) (low >> 48),
-			 (unsigned long long) (low & UINT64CONST(0xffffffffffff)));
+	words[0] = pg_hton64((random[0] & ~UINT64CONST(0xf000)) | UINT64CONST(0x4000));
+	words[1] = pg_hton64(((random[1] + count) & (~UINT64CONST(0) >> 2)) |
+						 (UINT64CONST(1) << 63));
+	memcpy(uuid.data, words, sizeof(words));
+	text = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&uuid)));
+	strlcpy(id, text, SMRT_INVOCATION_ID_LEN + 1);
+	pfree(text);
 }
 
 /* In the form that the SDKs' user agents 2.1 have. */
