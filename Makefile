@@ -2,7 +2,7 @@
 #
 #   make            build            make demo    a real model scores a real table
 #   make install    install          make test    everything that is tested
-#   make bench      against floor and peers, as ratios
+#   make bench      against floor and peers: a table of ratios, and a picture
 #   make test-majors    on PostgreSQL 13, 15, 17 and 18
 #   make test-deep      under valgrind
 #   make test-deb       a Debian package, built and tried
@@ -50,6 +50,8 @@ dist:
 	git archive --prefix=sagemaker_rt-$(DISTVERSION)/ -o sagemaker_rt-$(DISTVERSION).zip HEAD
 	git archive --prefix=sagemaker_rt-$(DISTVERSION)/ -o sagemaker_rt-$(DISTVERSION).tar.gz HEAD
 
+# Of each timed run; BENCH_SECONDS=0.5 BENCH_ROUNDS=1 is a quick look.
+BENCH_SECONDS ?= 5
+BENCH_ROUNDS ?= 3
 bench: all
-	@PG_CONFIG='$(PG_CONFIG)' bench/run --install
-	@PG_CONFIG='$(PG_CONFIG)' bench/sets --install
+	@PG_CONFIG='$(PG_CONFIG)' bench/all --install --seconds $(BENCH_SECONDS) --rounds $(BENCH_ROUNDS)
