@@ -17,6 +17,12 @@ def facts():
             **libraries()}
 
 
+def words(facts):
+    """For one line; some tell what they are by themselves."""
+    return [value if name in ("processor", "system", "TLS library") else f"{name} {value}"
+            for name, value in facts.items()]
+
+
 def processor():
     with open("/proc/cpuinfo") as lines:
         names = [line.split(":", 1)[1].strip() for line in lines

@@ -100,15 +100,16 @@ def draw_bar(parts, y, place, verdict):
 
 
 def label(verdict):
+    """Without the case of the other, where that is another one: the table has it."""
     if is_floor(verdict):
         return verdict.path
-    what = "" if is_rate(verdict) else f"{verdict.measure}, "
-    return f"{verdict.path}: {what}of {verdict.of}".removeprefix("1000 rows a request, ")
+    path = verdict.path.removeprefix("1000 rows a request, ")
+    return f"{path}: {verdict.measure}, of {verdict.of.split(',')[0]}"
 
 
 def steps(top):
     """Round numbers, from 0 to what is not less than the top."""
-    step = next(s for s in (0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, math.inf)
+    step = next(s for s in (0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 1000, 10000)
                 if top / s <= 6)
     return [step * i for i in range(math.ceil(top / step) + 1)]
 
