@@ -800,7 +800,7 @@ CREATE VIEW @extschema@.sagemaker_stat_coverage AS
 	SELECT * FROM @extschema@.sagemaker_coverage();
 
 COMMENT ON VIEW @extschema@.sagemaker_stat_coverage IS
-'kept columns of tables that the current role may read, and how many of their rows are predicted; counts the tables'' rows';
+'kept columns of tables that the current role may read, or of all for members of pg_read_all_stats, and how many of their rows are predicted; counts the tables'' rows';
 
 COMMENT ON COLUMN @extschema@.sagemaker_stat_coverage.relation IS
 'table, with its schema';
@@ -897,6 +897,9 @@ CREATE INDEX sagemaker_queue_leased ON @extschema@.sagemaker_queue (due_at, id)
 	WHERE state = 'running';
 CREATE INDEX sagemaker_queue_finished ON @extschema@.sagemaker_queue (finished_at)
 	WHERE state IN ('done', 'dead');
+-- What monitoring counts again and again, and are few.
+CREATE INDEX sagemaker_queue_dead ON @extschema@.sagemaker_queue (finished_at)
+	WHERE state = 'dead';
 
 -- One waits for a target at most: for each role, as one may not do what another may.
 -- Those that failed are not in it, or else a worker would wait for transactions that
@@ -1021,6 +1024,50 @@ COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.skipped IS
 'rows that were left out, since they failed before, or were held, changed or deleted by others';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_progress.requests IS
 'requests that were answered';
+
+-- Numbers only: who may see everybody's statistics may not see rows, whose keys and
+-- messages are others'.  Views read as their owner.
+
+CREATE VIEW @extschema@.sagemaker_stat_failed_rows AS
+SELECT relation, model, target, permanent, sqlstate, pg_catalog.count(*) AS rows,
+	pg_catalog.max(failed_at) AS last_failed_at
+FROM @extschema@.sagemaker_failed_rows
+GROUP BY relation, model, target, permanent, sqlstate;
+
+COMMENT ON VIEW @extschema@.sagemaker_stat_failed_rows IS
+'how many rows table jobs could not predict, and will not send again for now';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_failed_rows.relation IS 'table, with its schema';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_failed_rows.model IS 'model function, with its schema and argument types';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_failed_rows.target IS 'columns that take the prediction';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_failed_rows.permanent IS 'whether they are not sent again with the same input';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_failed_rows.sqlstate IS 'SQLSTATE of the last failure';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_failed_rows.rows IS 'how many rows';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_failed_rows.last_failed_at IS 'when the last of them failed';
+
+-- Each part has an index, so that those that are done, which may be millions, are
+-- passed over.
+CREATE VIEW @extschema@.sagemaker_stat_queue AS
+SELECT role, model, relation, state, sqlstate, pg_catalog.count(*) AS rows,
+	pg_catalog.min(enqueued_at) AS oldest_enqueued_at
+FROM (SELECT role, model, relation, state, sqlstate, enqueued_at
+	  FROM @extschema@.sagemaker_queue WHERE state IN ('waiting', 'failed')
+	  UNION ALL
+	  SELECT role, model, relation, state, sqlstate, enqueued_at
+	  FROM @extschema@.sagemaker_queue WHERE state = 'running'
+	  UNION ALL
+	  SELECT role, model, relation, state, sqlstate, enqueued_at
+	  FROM @extschema@.sagemaker_queue WHERE state = 'dead') AS q
+GROUP BY role, model, relation, state, sqlstate;
+
+COMMENT ON VIEW @extschema@.sagemaker_stat_queue IS
+'how many rows of sagemaker_queue are not done, and for how long';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_queue.role IS 'role that enqueued them';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_queue.model IS 'model function, with its argument types';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_queue.relation IS 'table that has the inputs';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_queue.state IS 'waiting, running, failed or dead';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_queue.sqlstate IS 'SQLSTATE of the last failure; NULL: none yet';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_queue.rows IS 'how many rows';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_queue.oldest_enqueued_at IS 'when the oldest of them was enqueued';
 
 --
 -- What would happen
@@ -1305,4 +1352,9 @@ REVOKE ALL ON FUNCTION @extschema@.sagemaker_stat_reset() FROM PUBLIC;
 -- Who may see everybody's statistics sees these.
 GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_stat_endpoints() TO pg_read_all_stats;
 GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_stat_governor() TO pg_read_all_stats;
-GRANT SELECT ON @extschema@.sagemaker_stat_endpoints, @extschema@.sagemaker_stat_governor TO pg_read_all_stats;
+GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_progress() TO pg_read_all_stats;
+GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_coverage() TO pg_read_all_stats;
+GRANT EXECUTE ON FUNCTION @extschema@.sagemaker_rt_version() TO pg_read_all_stats;
+GRANT SELECT ON @extschema@.sagemaker_stat_endpoints, @extschema@.sagemaker_stat_governor,
+	@extschema@.sagemaker_stat_progress, @extschema@.sagemaker_stat_coverage,
+	@extschema@.sagemaker_stat_queue, @extschema@.sagemaker_stat_failed_rows TO pg_read_all_stats;

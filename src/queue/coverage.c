@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "model/model.h"
+#include "pg/compat.h"
 #include "queue/coverage.h"
 #include "queue/owntable.h"
 #include "utils/acl.h"
@@ -44,7 +45,7 @@ typedef struct Declaration
 } Declaration;
 
 static Declaration *read_declarations(Oid namespace, int *n);
-static bool is_readable_table(Oid relation);
+static bool is_countable(Oid relation);
 static void count_rows(Declaration *declaration);
 
 void
@@ -62,7 +63,7 @@ smrt_coverage_tell(Oid namespace,
 		Declaration *declaration = &declarations[i];
 
 		if (!OidIsValid(declaration->relation) || !OidIsValid(declaration->model) ||
-			!is_readable_table(declaration->relation))
+			!is_countable(declaration->relation))
 			continue;
 		declaration->coverage.version = smrt_model_read(declaration->model)->version;
 		count_rows(declaration);
@@ -125,15 +126,20 @@ read_declarations(Oid namespace, int *n)
 	return declarations;
 }
 
-/* All of it, and not a view, which has code of its own. */
+/*
+ * All of it, and not a view, which has code of its own.  Numbers of rows are
+ * statistics: who may see everybody's need not read the table.
+ */
 static bool
-is_readable_table(Oid relation)
+is_countable(Oid relation)
 {
 	char		kind = get_rel_relkind(relation);
 
-	return (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE) &&
-		pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED;
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		return false;
+	return smrt_may_read_all_stats(GetUserId()) ||
+		(pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		 check_enable_rls(relation, InvalidOid, true) != RLS_ENABLED);
 }
 
 static void
