@@ -6,6 +6,8 @@
 # bytes in their queues, its memory (Session.pm).  And the server's name service
 # can be made to hang, and tells which signals a thread that looks up would take
 # (SlowResolver.pm).
+#
+# CANCEL_ROUNDS says how often each stage is ended in each way (default 1).
 use strict;
 use warnings;
 
@@ -149,11 +151,12 @@ sub is_cancelled
 	  && $result->{message} eq "canceling statement due to $why";
 }
 
-my @latencies;
+my (@latencies, @seconds);
 
 sub is_prompt
 {
 	my ($seconds, $what) = @_;
+	push @seconds, $seconds;
 	push @latencies, sprintf '%6.1f ms  %s', 1000 * $seconds, $what;
 	cmp_ok($seconds, '<', $prompt_s, "$what ends it within $prompt_s s");
 	return;
@@ -163,7 +166,7 @@ sub is_prompt
 my $session = Session->new($node);
 ok(usable($session), 'a call works to begin with');
 
-for my $stage (@stages)
+for my $stage ((@stages) x ($ENV{CANCEL_ROUNDS} || 1))
 {
 	my $name = $stage->{name};
 	my $target = $stage->{fresh} ? Session->new($node) : $session;
@@ -409,5 +412,8 @@ unlike(slurp_file($node->logfile),
 }
 
 note("from the order to the end:\n", join "\n", @latencies);
+@seconds = sort { $a <=> $b } @seconds;
+figure('cancel', sprintf '%d orders at %d stages: p99 %.0f ms, worst %.0f ms', scalar @seconds,
+	scalar @stages, 1000 * $seconds[ int(0.99 * $#seconds + 0.5) ], 1000 * $seconds[-1]);
 
 done_testing();

@@ -213,6 +213,10 @@ is($after->{threads}, 1, 'no thread is');
 my $kb = min(map { $_->{kb} } @measured[ -4 .. -1 ]);
 cmp_ok($kb - $before->{kb}, '<=', $most_kb,
 	"anonymous memory grows by at most $most_kb kB over 16000 calls");
+my $calls = 1000 * ($blocks - $blocks_to_warm_up);
+figure('leaks', sprintf '%d calls in one session: %+d kB for each 1000, %+d descriptors, %+d sockets',
+	$calls, ($kb - $before->{kb}) / ($calls / 1000), $after->{descriptors} - $before->{descriptors},
+	$after->{sockets} - $before->{sockets});
 note("$after->{descriptors} descriptors; kB after each block: ",
 	join ' ', map { $_->{kb} } @measured);
 

@@ -98,6 +98,8 @@ SQL
 my %value_of = (first => '%sxy', middle => 'x%sy', last => 'xy%s');
 
 # The trials with that verdict, as the values they tried.
+my ($tried, $refused) = (0, 0);
+
 sub trials
 {
 	my ($database, $argument, $low, $high) = @_;
@@ -108,6 +110,8 @@ sub trials
 	{
 		my ($place, $code, $verdict) = split /\|/, $_, 3;
 		push @{ $values{$verdict} }, sprintf $value_of{$place}, chr $code;
+		$tried++;
+		$refused++ if $verdict eq '22023';
 	}
 	return \%values;
 }
@@ -398,5 +402,8 @@ is($emulator->control('stats')->{requests}, 0, 'and nothing was sent');
 
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC/,
 	'no backend crashed');
+
+figure('bad inputs', sprintf '%d bytes at places of arguments, %d refused by name, none of these sent; %d other calls',
+	$tried, $refused, $Outcomes::evaluated);
 
 done_testing();

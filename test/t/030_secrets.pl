@@ -255,6 +255,9 @@ is($super->must("SELECT * FROM places('configured')"), 'pg_file_settings',
 $super->quit;
 $keyed->quit;
 
+figure('secrets', sprintf '%d canaries in none of %s tables and views, nor in messages, plans, dumps and the log at debug5',
+	scalar keys %canary, $node->safe_psql('postgres', q{SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'v', 'm', 'p')}));
+
 #
 # Dumps.
 #
@@ -472,5 +475,22 @@ for my $preloading ('', 'sagemaker_rt')
 	is(outcome($call), $preloading ? '42501' : '55000',
 		"$when: also when the connection's options say none");
 }
+
+# test/regress looks at each kind of object; this is the figure of it.
+my $held = $node->safe_psql('postgres', q{
+	CREATE ROLE nobody;
+	SELECT count(*), count(*) FILTER (WHERE has)
+	FROM (SELECT has_function_privilege('nobody', oid, 'EXECUTE') FROM pg_proc WHERE proname ~ '^sagemaker'
+		  UNION ALL
+		  SELECT has_table_privilege('nobody', oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+		  FROM pg_class WHERE relname ~ '^sagemaker' AND relkind IN ('r', 'v', 'c')
+		  UNION ALL
+		  SELECT has_language_privilege('nobody', oid, 'USAGE') FROM pg_language WHERE lanname = 'sagemaker'
+		  UNION ALL
+		  SELECT has_foreign_data_wrapper_privilege('nobody', oid, 'USAGE') FROM pg_foreign_data_wrapper
+		  WHERE fdwname = 'sagemaker') AS privilege (has)});
+like($held, qr/^\d{2,}\|0$/, 'a plain role may use none of our objects');
+figure('privileges', sprintf 'of %s objects a plain role may use %s; %d settings refuse it in each way of loading',
+	split(/\|/, $held), scalar keys %diversion);
 
 done_testing();

@@ -145,6 +145,8 @@ for my $row ([ 'service-unavailable', 35 ], [ 'throttling', 100 ])
 	$emulator->reset;
 	$emulator->script('quick', [], { use => $endpoint, headers => { 'x-amz-retry-after' => '0' } });
 	in_sessions($n_sessions, calls('quick', 10));
+	figure("retries ($endpoint)", sprintf '%d sessions, %d calls, quota spent: %.3f requests a call', $n_sessions, $calls,
+		$emulator->request_count('quick') / $calls);
 	cmp_ok($emulator->request_count('quick'), '<=', 1.1 * $calls,
 		"$endpoint: then at most 1.1 requests a call");
 }

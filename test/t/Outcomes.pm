@@ -14,6 +14,9 @@ use Test::More;
 our @EXPORT = qw(install_outcomes outcomes outcome call is_value
   is_failure);
 
+# How many expressions were evaluated.
+our $evaluated = 0;
+
 # peak_kb is the most memory that the backend has had so far, as Linux counts.
 my $function = <<'SQL';
 CREATE FUNCTION outcome_of(call text) RETURNS json LANGUAGE plpgsql AS $$
@@ -65,6 +68,7 @@ sub outcomes
 	  $options{loaded} ? "LOAD 'sagemaker_rt';\n" : '',
 	  (map { "SET sagemaker_rt.$_;\n" } @{ $options{settings} // [] }),
 	  (map { "SELECT outcome_of(\$call\$$_\$call\$);\n" } @$expressions);
+	$evaluated += @$expressions;
 	my @lines = split /\n/,
 	  $node->safe_psql($options{database} // 'postgres', $sql);
 

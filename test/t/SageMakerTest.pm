@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(start_emulator start_node major_version failure fails_with);
+our @EXPORT = qw(start_emulator start_node major_version failure fails_with figure);
 
 my $emulator_program = dirname(__FILE__) . '/../emulator/emulator.py';
 my $python = $ENV{PYTHON} || '/usr/bin/python3';
@@ -179,6 +179,13 @@ sub fails_with
 			  && $failure->{message} =~ $message,
 			$name)
 	  || diag($failure->{stderr});
+}
+
+# What was measured, for test/score, which knows it by that name.
+sub figure
+{
+	my ($name, $value) = @_;
+	note("figure $name: $value");
 }
 
 1;
