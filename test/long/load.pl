@@ -39,13 +39,14 @@ append_to_file($script, q{\set n random(1, 1000000000)
 SELECT 1 / (sagemaker_body_text(sagemaker_invoke('echo', (:n)::text)) = (:n)::text)::int;
 });
 my ($out, $err) = ('', '');
+$ENV{PGAPPNAME} = 'load';
 my $load = start([ 'pgbench', '-n', '-f', $script, '-c', $n_sessions, '-j', 2, '-T', $seconds, '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'<', \undef, '>', \$out, '2>', \$err);
 
 sub backends
 {
 	return split /\n/, $node->safe_psql('postgres',
-		q{SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench'});
+		q{SELECT pid FROM pg_stat_activity WHERE application_name = 'load' AND pid <> pg_backend_pid()});
 }
 
 # Of all backends together.
