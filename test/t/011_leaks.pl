@@ -207,7 +207,7 @@ my ($before, $after) = @measured[ $blocks_to_warm_up - 1, $blocks - 1 ];
 is_deeply(\%wrong, {}, 'every call came to what it was made for')
   || diag(explain(\%wrong));
 is($after->{sockets}, $before->{sockets}, 'no socket is left behind');
-is($after->{descriptors}, $before->{descriptors}, 'no descriptor is');
+cmp_ok($after->{descriptors}, '<=', $before->{descriptors}, 'no descriptor is');
 is($after->{threads}, 1, 'no thread is');
 # The allocator goes up and down a little from block to block.
 my $kb = min(map { $_->{kb} } @measured[ -4 .. -1 ]);
