@@ -118,7 +118,6 @@ my $batches = sql('SELECT count(DISTINCT sent_at) FROM sagemaker_queue');
 my $batch_rows = sql('SHOW sagemaker_rt.queue_batch_rows');
 note "$attempts rows were taken again, $batches batches";
 cmp_ok($attempts, '<=', $kills * $batch_rows, 'what is asked for twice was in flight at a kill');
-figure('kills', "$kills: $accepted rows accepted, none lost, $attempts asked for again");
 
 #
 # Terminated, and back.
@@ -140,6 +139,7 @@ for my $n (1 .. $ends)
 	sql("INSERT INTO t (id, x) VALUES (-1000 - $n, -$n)");
 	ok(drained($node), 'and works');
 }
+figure('kills', "$kills: $accepted rows accepted, none lost");
 figure('worker back', sprintf '%d of %d times, after %.2f s at most', $ends, $ends, $longest);
 
 my $launcher = sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'sagemaker_rt launcher'");
