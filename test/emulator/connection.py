@@ -77,6 +77,8 @@ class Reply:
     reason: str = None
     parts: list = None   # of the body, if it comes in parts
     acts: list = None    # of a stream, instead of a body; see streams.py
+    tokens: tuple = None  # as in Answer
+    telling_part: int = -1
 
     def status_line(self):
         reason = self.reason
@@ -163,6 +165,12 @@ class Connection:
 
     def send(self, data):
         self.sock.sendall(data)
+
+    def has_client(self):
+        """Whether the client is still there, as far as is known."""
+        poller = select.poll()
+        poller.register(self.sock, select.POLLRDHUP)
+        return not poller.poll(0)
 
     def reply(self, reply):
         """Send a whole answer in one write, so that it leaves in as few packets as can be."""

@@ -35,7 +35,8 @@ class Answer:
     status: int = 200
     custom_attributes: str = None
     parts: list = None  # of the body, as they are streamed; None: it is one
-    tokens: tuple = None  # read and written, as the container counts them
+    tokens: tuple = None  # read and written, as the container counts them and says so
+    telling_part: int = -1  # the part that says it
 
 
 class ContainerError(Exception):

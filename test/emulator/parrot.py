@@ -10,7 +10,7 @@ LINES, EVENTS, JSON = "application/jsonlines", "text/event-stream", "application
 
 def parrot(invocation):
     """Answers `{"inputs": ...}` or `{"messages": [...]}`, whole or, with `"stream": true`, in
-    pieces."""
+    pieces.  A word is a token; how many there were is told as those servers do."""
     try:
         given = json.loads(invocation.body)
         prompt = given["messages"][-1]["content"] if "messages" in given else given["inputs"]
@@ -22,13 +22,15 @@ def parrot(invocation):
     reason = "length" if len(words) > limit else "stop"
     words = words[:limit]
     if "messages" in given:
-        return _chat(words, reason, given.get("stream"))
+        return _chat(words, reason, len(prompt.split()), given)
     if not given.get("stream"):
         return Answer(json.dumps({"generated_text": "".join(words)}).encode())
     if invocation.member("Accept") == EVENTS:
         return _in_parts(EVENTS, [f"data:{message}\n\n"
-                                  for message in _tokens(words, reason, "logprob")])
-    return _in_parts(LINES, [f"{message}\n" for message in _tokens(words, reason, "log_prob")])
+                                  for message in _tokens(words, reason, "logprob")],
+                         tokens=(0, len(words)))
+    return _in_parts(LINES, [f"{message}\n" for message in _tokens(words, reason, "log_prob")],
+                     tokens=(0, len(words)))
 
 
 def _tokens(words, reason, probability):
@@ -41,24 +43,29 @@ def _tokens(words, reason, probability):
         yield json.dumps(message, ensure_ascii=False)
 
 
-def _chat(words, reason, is_streamed):
-    usage = {"prompt_tokens": 1, "completion_tokens": len(words)}
-    if not is_streamed:
+def _chat(words, reason, n_read, given):
+    tokens = (n_read, len(words))
+    usage = dict(zip(("prompt_tokens", "completion_tokens"), tokens))
+    if not given.get("stream"):
         return Answer(json.dumps({"object": "chat.completion", "usage": usage, "choices": [
             {"index": 0, "finish_reason": reason,
-             "message": {"role": "assistant", "content": "".join(words)}}]}).encode())
+             "message": {"role": "assistant", "content": "".join(words)}}]}).encode(),
+                      tokens=tokens)
     deltas = [{"role": "assistant", "content": ""}, *({"content": word} for word in words), {}]
     chunks = [{"object": "chat.completion.chunk", "choices": [
         {"index": 0, "delta": delta, "finish_reason": None if delta else reason}]}
         for delta in deltas]
-    chunks.append({"object": "chat.completion.chunk", "choices": [], "usage": usage})
+    is_told = given.get("stream_options", {}).get("include_usage")
+    if is_told:
+        chunks.append({"object": "chat.completion.chunk", "choices": [], "usage": usage})
     return _in_parts(EVENTS, [*(f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
-                                for chunk in chunks), "data: [DONE]\n\n"])
+                                for chunk in chunks), "data: [DONE]\n\n"],
+                     tokens=tokens if is_told else None, telling_part=-2)
 
 
-def _in_parts(content_type, texts):
+def _in_parts(content_type, texts, **more):
     parts = [text.encode() for text in texts]
-    return Answer(b"".join(parts), content_type, parts=parts)
+    return Answer(b"".join(parts), content_type, parts=parts, **more)
 
 
 def language_endpoints():

@@ -96,6 +96,11 @@ class Step:
         is_dropped = self.drop == "always" or self.drop == "reused" and request_on_connection > 1
         return not (is_dropped or self.hang or self.raw is not None)
 
+    def sends_all(self, request_on_connection):
+        """Whether a client can make the whole answer of what is sent."""
+        return self.sends_reply(request_on_connection) and self.cut is None \
+            and not (self.flood or self.length_error or self.chunk_fault)
+
     def check(self):
         """Raise ScriptError now rather than when a request comes."""
         self.header_pairs()

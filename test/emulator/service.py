@@ -79,7 +79,7 @@ class Service:
         self._asynchronous = asynchronous
         self.journal = journal
         self.scripts = ScriptTable()
-        self.streams = Streams()
+        self.streams = Streams(journal.count_tokens)
         self.endpoints = {endpoint.name: endpoint for endpoint in endpoints}
         self.clock_skew = 0
         self.recorder_url = None  # known once its port is open
@@ -119,6 +119,9 @@ class Service:
         self.journal.enter(entry)
         with self.journal.at_work(name):
             time.sleep(step.delay_ms / 1000)
+        if reply.tokens and reply.acts is None and step.sends_all(connection.requests) \
+                and connection.has_client():
+            self.journal.count_tokens(name, *reply.tokens)
         faults.perform(step, reply, connection,
                        lambda acts: self.streams.perform(name, acts, step, connection))
 
@@ -176,15 +179,14 @@ class Service:
         except ContainerError as error:
             raise ModelError(endpoint.name, container_name, error.status, error.message,
                              self.verifier.region) from None
-        if answer.tokens:
-            self.journal.count_tokens(endpoint.name, *answer.tokens)
         if endpoint.is_captured:
             self.journal.capture(_capture(invocation, answer, now))
         headers = [("Content-Type", answer.content_type),
                    ("x-Amzn-Invoked-Production-Variant", variant), *session_headers]
         if answer.custom_attributes is not None:
             headers.append(("X-Amzn-SageMaker-Custom-Attributes", answer.custom_attributes))
-        return Reply(answer.status, headers, answer.body, parts=answer.parts)
+        return Reply(answer.status, headers, answer.body, parts=answer.parts,
+                     tokens=answer.tokens, telling_part=answer.telling_part)
 
 
 def _make_stream(step, reply):
@@ -194,6 +196,7 @@ def _make_stream(step, reply):
     reply.acts = step.stream
     if reply.acts is None:
         reply.acts = [{"part": {"bytes": part}} for part in reply.parts or [reply.body]]
+        reply.acts[reply.telling_part]["tokens"] = reply.tokens
     reply.headers = [("X-Amzn-SageMaker-Content-Type", step.content_type or value)
                      if name == "Content-Type" else (name, value)
                      for name, value in reply.headers]

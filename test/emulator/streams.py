@@ -3,6 +3,7 @@
 An act is a text, which becomes a part, or an object:
 
     {"part": BODY, "times": 3}       parts; BODY as in bodies.py
+    {"part": BODY, "tokens": [3, 2]} one that tells tokens read and written: they are counted
     {"part": BODY, "damage": WHERE}  one whose frame has a flipped bit: prelude, payload
     {"part": BODY, "cut": 20}        so many bytes of its frame
     {"event": "Other", "part": BODY} an event of another type
@@ -80,7 +81,8 @@ def _damaged(whole, act):
 class Streams:
     """All streams of one emulator, and the gates that hold them."""
 
-    def __init__(self):
+    def __init__(self, count_tokens):
+        self._count_tokens = count_tokens
         self._lock = threading.Condition()
         self._ledgers = []
         self._released = {}
@@ -122,6 +124,8 @@ class Streams:
             self._change(ledger, state="waiting")
             self._wait(connection, lambda: self._pass_gate(ledger.endpoint))
             self._change(ledger, state="open")
+        if isinstance(act, dict) and act.get("tokens") and connection.has_client():
+            self._count_tokens(ledger.endpoint, *act["tokens"])
         for data, parts in frames_of(act):
             size = step.trickle_bytes or len(data)
             for start in range(0, len(data), size):

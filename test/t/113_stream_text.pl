@@ -61,9 +61,9 @@ is( $node->safe_psql('postgres', rows("'parrot', $prompt, accept => 'text/event-
 		' you|stop|{"finish_reason": "stop", "generated_tokens": 5}||'),
 	'events, as TGI sends them');
 is( $node->safe_psql('postgres', rows(
-			q{'parrot', '{"messages": [{"role": "user", "content": "one two three"}], "stream": true, "max_tokens": 2}'::json})),
+			q{'parrot', '{"messages": [{"role": "user", "content": "one two three"}], "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 2}'::json})),
 	join("\n", 'one||||', ' two||||', '|length|||',
-		'||{"prompt_tokens": 1, "completion_tokens": 2}||'),
+		'||{"prompt_tokens": 3, "completion_tokens": 2}||'),
 	q{chunks of OpenAI's chat});
 is(text_of(q{'parrot', '{"inputs": "all at once"}'}), 'all at once',
 	'an answer in one message');
