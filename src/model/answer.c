@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "model/answer.h"
 #include "model/csv.h"
 #include "model/deltas.h"
@@ -74,8 +75,11 @@ smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 	/*
 	 * What the database's encoding or jsonb cannot hold, and nesting that exhausts
 	 * the stack, are raised by the server's own code.  It holds nothing but memory
-	 * then.
+	 * then.  What comes as an interrupt meanwhile, such as a parallel worker's error,
+	 * is not the answer's; and an answer that is here is counted before a cancel is
+	 * heard.
 	 */
+	HOLD_INTERRUPTS();
 	PG_TRY();
 	{
 		fits = split(model, response, n_rows, answer, error);
@@ -87,6 +91,8 @@ smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 		MemoryContextSwitchTo(context);
 		if (!smrt_report_is_of_data(geterrcode()))
 			PG_RE_THROW();
+		/* The error has let them go. */
+		HOLD_INTERRUPTS();
 		problem = CopyErrorData();
 		FlushErrorState();
 		(void) smrt_error_set(error,
@@ -95,6 +101,7 @@ smrt_answer_split(const SmrtModel *model, const SmrtResponse *response,
 							  problem->detail ? problem->detail : problem->message);
 	}
 	PG_END_TRY();
+	RESUME_INTERRUPTS();
 	return fits;
 }
 
