@@ -1130,6 +1130,8 @@ CREATE FUNCTION @extschema@.sagemaker_stat_endpoints(
 	OUT cancelled bigint,
 	OUT bytes_sent bigint,
 	OUT bytes_received bigint,
+	OUT input_tokens bigint,
+	OUT output_tokens bigint,
 	OUT connections_opened bigint,
 	OUT connections_reused bigint,
 	OUT request_time float8,
@@ -1153,9 +1155,9 @@ SELECT d.datname AS database, r.rolname AS role, s.server, s.endpoint, s.model,
 	s.calls, s.rows, s.requests, s.retries, s.throttles,
 	s.errors_refused, s.errors_denied, s.errors_model, s.errors_throttled, s.errors_service,
 	s.errors_network, s.errors_timeout, s.errors_reply, s.errors_unsent, s.cancelled, s.bytes_sent,
-	s.bytes_received, s.connections_opened, s.connections_reused, s.request_time, s.request_p50,
-	s.request_p95, s.request_p99, s.request_histogram, s.last_sqlstate, s.last_error,
-	s.last_error_at, s.since
+	s.bytes_received, s.input_tokens, s.output_tokens, s.connections_opened, s.connections_reused,
+	s.request_time, s.request_p50, s.request_p95, s.request_p99, s.request_histogram,
+	s.last_sqlstate, s.last_error, s.last_error_at, s.since
 FROM @extschema@.sagemaker_stat_endpoints() AS s
 LEFT JOIN pg_catalog.pg_database AS d ON d.oid = s.database
 LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = s.role;
@@ -1184,6 +1186,8 @@ COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.errors_unsent IS 'calls t
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.cancelled IS 'calls that nobody waited for to the end';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.bytes_sent IS 'bytes of bodies sent';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.bytes_received IS 'bytes of bodies received';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.input_tokens IS 'tokens read, as answers tell; NULL: none tells';
+COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.output_tokens IS 'tokens written, the same';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.connections_opened IS 'requests that opened a connection';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.connections_reused IS 'requests that reused one';
 COMMENT ON COLUMN @extschema@.sagemaker_stat_endpoints.request_time IS 'time of all answered requests, in milliseconds';

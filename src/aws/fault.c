@@ -129,6 +129,13 @@ kind_of_status(int status)
 }
 
 bool
+smrt_fault_is_of_limit(SmrtFaultKind kind)
+{
+	return kind == SMRT_FAULT_COST || kind == SMRT_FAULT_UNMETERED ||
+		kind == SMRT_FAULT_UNTOLD;
+}
+
+bool
 smrt_fault_is_slow_model(const SmrtFault *fault)
 {
 	static const char words[] = "timed out";

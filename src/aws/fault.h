@@ -30,6 +30,7 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_BREAKER,			/* the endpoint has failed too often */
 
 	SMRT_FAULT_COST,			/* a limit of ours on what may be sent */
+	SMRT_FAULT_UNMETERED,		/* one on tokens, which no answer would tell */
 	SMRT_FAULT_DRY_RUN,			/* nothing is sent now: no failure */
 
 	/* said by the service */
@@ -54,6 +55,9 @@ typedef enum SmrtFaultKind
 	SMRT_FAULT_CUT,				/* it had no tokens left */
 	SMRT_FAULT_DECLINED,		/* it does not want to answer */
 	SMRT_FAULT_OUTSIDE,			/* it is not of the form that was asked for */
+
+	/* of such an answer */
+	SMRT_FAULT_UNTOLD,			/* it does not tell its tokens, which are limited */
 
 	SMRT_FAULT_COUNT
 } SmrtFaultKind;
@@ -84,6 +88,9 @@ extern SmrtSpan smrt_fault_code(SmrtSpan text);
 
 /* The kind of an answer that is no success; code may be absent. */
 extern SmrtFaultKind smrt_fault_kind(int status, SmrtSpan code);
+
+/* It ends a statement, whatever is to become of failed rows. */
+extern bool smrt_fault_is_of_limit(SmrtFaultKind kind);
 
 /* The service's words for a model that gave no answer within its 60 s. */
 extern bool smrt_fault_is_slow_model(const SmrtFault *fault);

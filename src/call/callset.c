@@ -18,7 +18,6 @@
 #include "call/host.h"
 #include "call/location.h"
 #include "call/streamevent.h"
-#include "call/callcount.h"
 #include "net/pump.h"
 #include "pg/alloc.h"
 #include "pg/compat.h"
@@ -68,7 +67,6 @@ static void end_all(void *arg);
 static void end_calls(dlist_head *list);
 static void end_attempt(CallState *call);
 static SmrtCall *submit_dry(SmrtCallSet *set, const SmrtRequest *request);
-static SmrtCost cost_of(const SmrtRequest *request);
 static SmrtSpan host_of(const SmrtTarget *target);
 static void locate(SmrtCallSet *set, int64 give_up_at_ms);
 static void settle_answered(SmrtCallSet *set);
@@ -194,12 +192,8 @@ static SmrtCall *
 submit_dry(SmrtCallSet *set, const SmrtRequest *request)
 {
 	CallState  *call = MemoryContextAllocZero(set->context, sizeof(CallState));
-	SmrtCost	cost = cost_of(request);
-	SmrtStatKey key;
 
-	smrt_statistics_key(&key, set->target->server, request->endpoint,
-						request->model);
-	smrt_dry_run_note(&key, &cost);
+	smrt_callcount_dry(set->target, request);
 	call->set = set;
 	call->call.reply.fault.kind = SMRT_FAULT_DRY_RUN;
 	call->call.report.target = set->target;
@@ -207,18 +201,6 @@ submit_dry(SmrtCallSet *set, const SmrtRequest *request)
 	call->finished = true;
 	dlist_push_tail(&set->finished, &call->call.node);
 	return &call->call;
-}
-
-static SmrtCost
-cost_of(const SmrtRequest *request)
-{
-	return (SmrtCost) {
-		.spent = {
-			[SMRT_COST_REQUESTS] = 1,
-			[SMRT_COST_ROWS] = request->rows,
-			[SMRT_COST_BYTES] = request->body.len,
-		}
-	};
 }
 
 /*
@@ -388,14 +370,12 @@ take_turn(CallState *call, int64 now, int timeout)
 static bool
 pay(CallState *call)
 {
-	SmrtCost	cost = cost_of(&call->request);
-	char	   *problem = NULL;
+	char	   *limit;
+	SmrtFaultKind problem = smrt_callcount_pay(&call->count, &limit);
 
-	if (call->count.is_counted)
-		problem = smrt_guard_pay(&cost);
-	if (problem != NULL)
-		fail_unsent(call, SMRT_FAULT_COST, problem);
-	return problem == NULL;
+	if (problem != SMRT_FAULT_NONE)
+		fail_unsent(call, problem, limit);
+	return problem == SMRT_FAULT_NONE;
 }
 
 /* An earlier attempt's words lay in its exchange. */
@@ -500,6 +480,22 @@ smrt_call_fail(SmrtCall *handed_out, const SmrtFault *fault,
 	call->finished = false;
 	move(call, &call->set->waiting);
 	return true;
+}
+
+void
+smrt_call_note_tokens(SmrtCall *call, const SmrtTokens *tokens)
+{
+	smrt_callcount_tokens(&((CallState *) call)->count, tokens);
+}
+
+bool
+smrt_call_check_tokens(SmrtCall *call)
+{
+	const char *limit = smrt_callcount_untold(&((CallState *) call)->count);
+	SmrtFault	fault = {.kind = SMRT_FAULT_UNTOLD,.text = smrt_span(limit),
+	.request_id = call->reply.response.request_id};
+
+	return limit == NULL || smrt_call_fail(call, &fault, false);
 }
 
 /*

@@ -8,6 +8,7 @@
 #ifndef SMRT_CALL_CALLSET_H
 #define SMRT_CALL_CALLSET_H
 
+#include "call/callcount.h"
 #include "call/operation.h"
 #include "call/reply.h"
 #include "pg/report.h"
@@ -54,6 +55,18 @@ extern SmrtExchange *smrt_call_exchange(SmrtCall *call);
  */
 extern bool smrt_call_fail(SmrtCall *call, const SmrtFault *fault,
 						   bool may_try_again);
+
+/*
+ * What a success that was handed out tells of its tokens, as far as it is read.  The
+ * one place where they are counted.
+ */
+extern void smrt_call_note_tokens(SmrtCall *call, const SmrtTokens *tokens);
+
+/*
+ * That was all of it.  False: there is a limit on tokens that it has not told, and the
+ * call has failed.
+ */
+extern bool smrt_call_check_tokens(SmrtCall *call);
 
 /* Gives a finished call's memory and answer back. */
 extern void smrt_call_release(SmrtCall *call);

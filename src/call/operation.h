@@ -54,6 +54,7 @@ typedef struct SmrtRequest
 	SmrtSpan	path;			/* GetObject: bucket and key, as sent */
 	const char *model;			/* function that asks, for the statistics; NULL: none */
 	int			rows;			/* in the body */
+	bool		tells_tokens;	/* we look for them in its answer */
 	SmrtSpan	body;			/* absent: InvokeEndpointAsync's is in S3 */
 	SmrtSpan	members[SMRT_MEMBER_COUNT]; /* absent ones are not sent */
 	const SmrtHeader *extra;	/* members that AWS added later */

@@ -209,6 +209,18 @@ smrt_stream_fail(SmrtStream *stream, SmrtFaultKind kind, SmrtSpan text)
 	(void) fail(stream, &fault);
 }
 
+void
+smrt_stream_note_tokens(SmrtStream *stream, const SmrtTokens *tokens)
+{
+	smrt_call_note_tokens(stream->call, tokens);
+}
+
+void
+smrt_stream_check_tokens(SmrtStream *stream)
+{
+	(void) smrt_call_check_tokens(stream->call);
+}
+
 /* True: that was the end.  False: it is tried again. */
 static bool
 fail(SmrtStream *stream, SmrtFault *fault)

@@ -10,6 +10,7 @@
 #ifndef SMRT_CALL_STREAM_H
 #define SMRT_CALL_STREAM_H
 
+#include "call/callcount.h"
 #include "call/operation.h"
 #include "call/reply.h"
 #include "pg/report.h"
@@ -37,6 +38,10 @@ extern SmrtSpan smrt_stream_next(SmrtStream *stream);
 /* Ends it: its reader found fault with what came.  Copies the text. */
 extern void smrt_stream_fail(SmrtStream *stream, SmrtFaultKind kind,
 							 SmrtSpan text);
+
+/* As of a call: smrt_call_note_tokens(), smrt_call_check_tokens(). */
+extern void smrt_stream_note_tokens(SmrtStream *stream, const SmrtTokens *tokens);
+extern void smrt_stream_check_tokens(SmrtStream *stream);
 
 /* Why the stream ended early, or NULL; as long as the stream is there. */
 extern const SmrtFault *smrt_stream_fault(const SmrtStream *stream);

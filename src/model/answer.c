@@ -114,6 +114,8 @@ split(const SmrtModel *model, const SmrtResponse *response, int n_rows,
 	char	   *converted;
 
 	memset(answer, 0, sizeof(*answer));
+	/* What JSON there is may tell others. */
+	smrt_tokens_of_none(model->token_paths, &answer->tokens);
 	if (model->stream)
 		return split_stream(model, response, answer, error);
 	answer->json = format != SMRT_ANSWER_CSV;
@@ -151,8 +153,7 @@ static bool
 split_stream(const SmrtModel *model, const SmrtResponse *response,
 			 SmrtAnswer *answer, SmrtError *error)
 {
-	char	   *text = smrt_deltas_join(response,
-										smrt_deltas_path(model->predictions),
+	char	   *text = smrt_deltas_join(response, model, &answer->tokens,
 										&answer->fault);
 
 	if (text == NULL)
@@ -348,7 +349,8 @@ split_json(const SmrtModel *model, SmrtSpan body, int n_rows,
 														   CStringGetDatum(text)));
 
 	pfree(text);
-	smrt_tokens_read(model, jsonb, answer);
+	if (smrt_tokens_are_told(model))
+		smrt_tokens_read(model->token_paths, jsonb, &answer->tokens);
 	if (model->format == SMRT_FORMAT_CHAT)
 		return smrt_message_read(model, jsonb, answer, error);
 	/* One row that was sent alone is answered by one value. */

@@ -6,6 +6,7 @@
 #define SMRT_MODEL_ANSWER_H
 
 #include "aws/error.h"
+#include "call/callcount.h"
 #include "call/reply.h"
 #include "model/model.h"
 #include "utils/jsonb.h"
@@ -18,9 +19,7 @@ typedef struct SmrtAnswer
 	JsonbContainer *list;		/* an array that has an element for each row */
 	JsonbValue	whole;			/* or it is the only row's prediction */
 	int		   *order;			/* where in the list a row's is; NULL: as rows are */
-	bool		has_tokens;		/* it says how many there were */
-	int64		input_tokens;	/* read by the model for this answer, or 0 */
-	int64		output_tokens;	/* written */
+	SmrtTokens	tokens;			/* that it tells, be it fit or not */
 	SmrtFault	fault;			/* if it does not fit, perhaps more than a reason */
 	char	   *message;		/* of a chat, or NULL */
 	const char *problem;		/* with it, if the fault is OUTSIDE */

@@ -21,9 +21,11 @@ smrt_engine_counts_add(SmrtEngineCounts *counts, const SmrtEngineCounts *more)
 	counts->failed += more->failed;
 	counts->rows_again += more->rows_again;
 	counts->repairs += more->repairs;
-	counts->token_answers += more->token_answers;
-	counts->input_tokens += more->input_tokens;
-	counts->output_tokens += more->output_tokens;
+	for (int i = 0; i < SMRT_TOKENS_COUNT; i++)
+	{
+		counts->told[i] += more->told[i];
+		counts->tokens[i] += more->tokens[i];
+	}
 	counts->bytes_out += more->bytes_out;
 	counts->bytes_in += more->bytes_in;
 }
@@ -42,13 +44,13 @@ smrt_engine_count_call(SmrtEngineCounts *counts, const SmrtCall *call)
 	counts->bytes_in += call->reply.response.body.len;
 }
 
-/* They are paid for, whether the answer is fit or not. */
 void
-smrt_engine_count_tokens(SmrtEngineCounts *counts, const SmrtAnswer *answer)
+smrt_engine_count_tokens(SmrtEngineCounts *counts, const SmrtTokens *tokens)
 {
-	if (!answer->has_tokens)
-		return;
-	counts->token_answers++;
-	counts->input_tokens += answer->input_tokens;
-	counts->output_tokens += answer->output_tokens;
+	for (int i = 0; i < SMRT_TOKENS_COUNT; i++)
+		if (tokens->told[i])
+		{
+			counts->told[i]++;
+			counts->tokens[i] += tokens->n[i];
+		}
 }

@@ -5,7 +5,6 @@
 #define SMRT_MODEL_COUNTS_H
 
 #include "call/callset.h"
-#include "model/answer.h"
 
 typedef struct SmrtEngineCounts
 {
@@ -17,9 +16,8 @@ typedef struct SmrtEngineCounts
 	int64		failed;			/* rows that failed, and were no error */
 	int64		rows_again;		/* sent once more after a halving */
 	int64		repairs;		/* answers that their model was to repair */
-	int64		token_answers;	/* answers that said how many tokens they took */
-	int64		input_tokens;	/* of these */
-	int64		output_tokens;
+	int64		told[SMRT_TOKENS_COUNT];	/* answers that told tokens of the kind */
+	int64		tokens[SMRT_TOKENS_COUNT];	/* of these */
 	int64		bytes_out;		/* of bodies */
 	int64		bytes_in;
 	int64		time_us;		/* of the last attempts of all requests */
@@ -34,8 +32,8 @@ extern void smrt_engine_counts_add(SmrtEngineCounts *counts,
 extern void smrt_engine_count_call(SmrtEngineCounts *counts,
 								   const SmrtCall *call);
 
-/* The tokens of an answer, if it tells them. */
+/* Those of an answer. */
 extern void smrt_engine_count_tokens(SmrtEngineCounts *counts,
-									 const SmrtAnswer *answer);
+									 const SmrtTokens *tokens);
 
 #endif							/* SMRT_MODEL_COUNTS_H */

@@ -9,6 +9,7 @@
 #include "aws/messages.h"
 #include "mb/pg_wchar.h"
 #include "model/deltas.h"
+#include "model/tokens.h"
 #include "pg/alloc.h"
 #include "pg/json.h"
 #include "utils/builtins.h"
@@ -75,6 +76,8 @@ struct SmrtDeltas
 	Paths		finish;
 	Paths		usage;
 	Paths		error;
+	const char *const *token_paths; /* a model's own, or NULL */
+	SmrtTokens	tokens;			/* told so far */
 	bool		own_path;		/* text is where the caller says */
 	bool		plain;			/* the stream is the text */
 	bool		begun;
@@ -86,7 +89,7 @@ struct SmrtDeltas
 	size_t		cut_len;
 };
 
-static SmrtDeltas *create(JsonPath *path);
+static SmrtDeltas *create(JsonPath *path, const char *const *token_paths);
 static void free_messages(void *arg);
 static Paths read_paths(const char *const *texts, int n);
 static void begin(SmrtDeltas *deltas);
@@ -108,19 +111,21 @@ static bool has_failed(const SmrtDeltas *deltas);
 #define HAS_MEMBER(json, names) has_member(json, names, lengthof(names))
 
 SmrtDeltas *
-smrt_deltas_create(SmrtStream *stream, JsonPath *path)
+smrt_deltas_create(SmrtStream *stream, JsonPath *path,
+				   const char *const *token_paths)
 {
-	SmrtDeltas *deltas = create(path);
+	SmrtDeltas *deltas = create(path, token_paths);
 
 	deltas->stream = stream;
 	return deltas;
 }
 
 char *
-smrt_deltas_join(const SmrtResponse *response, JsonPath *path,
-				 SmrtFault *fault)
+smrt_deltas_join(const SmrtResponse *response, const SmrtModel *model,
+				 SmrtTokens *tokens, SmrtFault *fault)
 {
-	SmrtDeltas *deltas = create(path);
+	SmrtDeltas *deltas = create(smrt_deltas_path(model->predictions),
+								model->token_paths);
 	SmrtDelta	delta;
 	StringInfoData text;
 
@@ -130,13 +135,14 @@ smrt_deltas_join(const SmrtResponse *response, JsonPath *path,
 	while (smrt_deltas_next(deltas, &delta))
 		if (delta.text != NULL)
 			appendStringInfoString(&text, delta.text);
+	*tokens = deltas->tokens;
 	*fault = deltas->fault;
 	fault->request_id = response->request_id;
 	return fault->kind == SMRT_FAULT_NONE ? text.data : NULL;
 }
 
 static SmrtDeltas *
-create(JsonPath *path)
+create(JsonPath *path, const char *const *token_paths)
 {
 	SmrtDeltas *deltas = palloc0(sizeof(SmrtDeltas));
 
@@ -157,6 +163,8 @@ create(JsonPath *path)
 	deltas->finish = read_paths(finish_paths, lengthof(finish_paths));
 	deltas->usage = read_paths(usage_paths, lengthof(usage_paths));
 	deltas->error = read_paths(error_paths, lengthof(error_paths));
+	deltas->token_paths = token_paths;
+	smrt_tokens_of_none(token_paths, &deltas->tokens);
 	return deltas;
 }
 
@@ -201,6 +209,10 @@ smrt_deltas_next(SmrtDeltas *deltas, SmrtDelta *delta)
 	else
 		while (!found && next_message(deltas, &message))
 			found = read_message(deltas, message, delta);
+	if (deltas->stream != NULL)
+		smrt_stream_note_tokens(deltas->stream, &deltas->tokens);
+	if (deltas->stream != NULL && !found && !has_failed(deltas))
+		smrt_stream_check_tokens(deltas->stream);
 	MemoryContextSwitchTo(before);
 	return found;
 }
@@ -309,6 +321,8 @@ read_message(SmrtDeltas *deltas, SmrtSpan message, SmrtDelta *delta)
 	usage = find(json, &deltas->usage);
 	if (usage != NULL)
 		delta->usage = JsonbValueToJsonb(usage);
+	if (usage != NULL || deltas->token_paths != NULL)
+		smrt_tokens_read(deltas->token_paths, json, &deltas->tokens);
 	return delta->text != NULL || delta->finish_reason != NULL ||
 		delta->usage != NULL;
 }

@@ -9,6 +9,7 @@
 #define SMRT_MODEL_DELTAS_H
 
 #include "call/stream.h"
+#include "model/model.h"
 #include "utils/jsonb.h"
 #include "utils/jsonpath.h"
 
@@ -26,25 +27,29 @@ typedef struct SmrtDelta
 extern JsonPath *smrt_deltas_path(const char *text);
 
 /*
- * In the current memory context, where the stream and the path must stay too.
- * path may be NULL.
+ * In the current memory context, where the stream and the paths must stay too: to
+ * the text, and to numbers of tokens as a model has them.  Each may be NULL.
  */
-extern SmrtDeltas *smrt_deltas_create(SmrtStream *stream, JsonPath *path);
+extern SmrtDeltas *smrt_deltas_create(SmrtStream *stream, JsonPath *path,
+									  const char *const *token_paths);
 
 /*
- * Waits for the next delta, which is valid until the next call.  False: the
- * stream has ended, well or with a fault, which may also be an error that the
- * model sent as a message, or messages in which no text is found.  May raise
+ * Waits for the next delta, which is valid until the next call; tokens that it tells
+ * are counted.  False: the stream has ended, well or with a fault, which may also be
+ * an error that the model sent as a message, messages in which no text is found, or
+ * that it has not told tokens on which there is a limit.  May raise
  * errors of data, such as one over a character that the database's encoding
  * lacks; it must not be called again then.  Interruptible.
  */
 extern bool smrt_deltas_next(SmrtDeltas *deltas, SmrtDelta *delta);
 
 /*
- * All text of a stream that was gathered, in the database's encoding and the
- * current memory context.  NULL: fault says why.  May raise the same.
+ * All text of a model's stream that was gathered, in the database's encoding and the
+ * current memory context, and the tokens that it tells.  NULL: fault says why.  May
+ * raise the same.
  */
-extern char *smrt_deltas_join(const SmrtResponse *response, JsonPath *path,
+extern char *smrt_deltas_join(const SmrtResponse *response,
+							  const SmrtModel *model, SmrtTokens *tokens,
 							  SmrtFault *fault);
 
 #endif							/* SMRT_MODEL_DELTAS_H */

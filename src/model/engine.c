@@ -459,8 +459,12 @@ settle(SmrtEngine *engine, SmrtBatch *batch)
 										&batch->error);
 		batch->answer.fault.request_id = batch->response.request_id;
 		MemoryContextSwitchTo(before);
-		smrt_engine_count_tokens(engine->counts, &batch->answer);
-		if (!batch->fits && batch->answer.fault.kind != SMRT_FAULT_NONE)
+		/* They are paid for, whether the answer is fit or not. */
+		smrt_engine_count_tokens(engine->counts, &batch->answer.tokens);
+		smrt_call_note_tokens(batch->call, &batch->answer.tokens);
+		if (batch->fits)
+			batch->fits = smrt_call_check_tokens(batch->call);
+		else if (batch->answer.fault.kind != SMRT_FAULT_NONE)
 			(void) smrt_call_fail(batch->call, &batch->answer.fault, false);
 	}
 	/* It was no use. */

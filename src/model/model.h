@@ -5,6 +5,7 @@
 #define SMRT_MODEL_MODEL_H
 
 #include "access/tupdesc.h"
+#include "call/callcount.h"
 #include "call/operation.h"
 #include "fmgr.h"
 #include "pg/onerror.h"
@@ -150,8 +151,8 @@ typedef struct SmrtModel
 	SmrtTemplate *system;		/* a language model's instructions, or NULL */
 	SmrtTemplate *prompt;		/* what it is asked; NULL: the row as it is */
 	const char *parameters;		/* members for it, as constant */
-	const char *input_tokens;	/* jsonpaths to how many were read and written; */
-	const char *output_tokens;	/* NULL: where known servers say it */
+	const char *token_paths[SMRT_TOKENS_COUNT]; /* jsonpaths to how many it took;
+												 * NULL: where known servers tell */
 	SmrtResponseFormat response_format;
 	bool		undecided_is_null;	/* parts of a chat's answer may be null */
 	bool		repair;			/* one that does not fit is told so, once */

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "model/modelrequest.h"
+#include "model/tokens.h"
 #include "nodes/parsenodes.h"
 
 static void apply_limits(const SmrtModel *model, SmrtLimits *limits);
@@ -15,6 +16,7 @@ smrt_modelrequest_fill(const SmrtModel *model, SmrtRequest *request)
 	request->operation = smrt_model_operation(model);
 	request->endpoint = smrt_span(model->endpoint);
 	request->model = model->name;
+	request->tells_tokens = smrt_tokens_are_told(model);
 	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
 		request->members[i] = smrt_span(model->members[i]);
 	if (model->members[SMRT_MEMBER_CONTENT_TYPE] == NULL)

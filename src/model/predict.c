@@ -209,7 +209,7 @@ is_dry(const SmrtOutcome *outcome)
 static bool
 is_over_limit(const SmrtOutcome *outcome)
 {
-	return outcome->fault != NULL && outcome->fault->kind == SMRT_FAULT_COST;
+	return outcome->fault != NULL && smrt_fault_is_of_limit(outcome->fault->kind);
 }
 
 static void

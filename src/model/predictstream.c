@@ -20,6 +20,7 @@ smrt_predictstream_open(const SmrtModel *model, const Datum *values,
 	SmrtRequest request;
 	SmrtTarget *target;
 	SmrtLimits	limits;
+	SmrtStream *stream;
 	SmrtPack	pack;
 
 	if (!write_body(&pack, model, values, nulls))
@@ -28,8 +29,11 @@ smrt_predictstream_open(const SmrtModel *model, const Datum *values,
 	request.body = smrt_buf_span(&pack.body);
 	request.rows = 1;
 	target = smrt_modelrequest_target(model, &limits);
-	return smrt_textset_create(smrt_stream_open(target, &limits, &request),
-							   smrt_deltas_path(model->predictions),
+	stream = smrt_stream_open(target, &limits, &request);
+	return smrt_textset_create(stream,
+							   smrt_deltas_create(stream,
+												  smrt_deltas_path(model->predictions),
+												  model->token_paths),
 							   smrt_model_on_error(model));
 }
 

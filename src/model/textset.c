@@ -15,16 +15,17 @@ struct SmrtTextSet
 };
 
 static bool next_delta(SmrtTextSet *set, SmrtDelta *delta);
+static bool is_over_limit(const SmrtTextSet *set);
 static void catch_data_error(SmrtReportWords *words);
 static void report(int level, const SmrtReportWords *words);
 
 SmrtTextSet *
-smrt_textset_create(SmrtStream *stream, JsonPath *path, SmrtOnError on_error)
+smrt_textset_create(SmrtStream *stream, SmrtDeltas *deltas, SmrtOnError on_error)
 {
 	SmrtTextSet *set = palloc0(sizeof(SmrtTextSet));
 
 	set->stream = stream;
-	set->deltas = smrt_deltas_create(stream, path);
+	set->deltas = deltas;
 	set->on_error = on_error;
 	return set;
 }
@@ -40,9 +41,10 @@ smrt_textset_next(SmrtTextSet *set, SmrtTextRow *row)
 	set->ended = true;
 	if (set->words.message == NULL)
 		return false;
-	if (set->on_error != SMRT_ON_ERROR_NULL)
-		report(set->on_error == SMRT_ON_ERROR_WARNING ? WARNING : ERROR,
-			   &set->words);
+	if (set->on_error == SMRT_ON_ERROR_ERROR || is_over_limit(set))
+		report(ERROR, &set->words);
+	if (set->on_error == SMRT_ON_ERROR_WARNING)
+		report(WARNING, &set->words);
 	row->failure = &set->words;
 	return true;
 }
@@ -77,6 +79,15 @@ next_delta(SmrtTextSet *set, SmrtDelta *delta)
 	}
 	PG_END_TRY();
 	return found;
+}
+
+/* That ends a statement, whatever becomes of failures. */
+static bool
+is_over_limit(const SmrtTextSet *set)
+{
+	const SmrtFault *fault = smrt_stream_fault(set->stream);
+
+	return fault != NULL && smrt_fault_is_of_limit(fault->kind);
 }
 
 static void

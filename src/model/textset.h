@@ -17,8 +17,8 @@ typedef struct SmrtTextRow
 	const SmrtReportWords *failure; /* of the last row, or NULL */
 } SmrtTextRow;
 
-/* In the current memory context, where the stream and the path must stay too. */
-extern SmrtTextSet *smrt_textset_create(SmrtStream *stream, JsonPath *path,
+/* Of such deltas.  In the current memory context, where the deltas must stay too. */
+extern SmrtTextSet *smrt_textset_create(SmrtStream *stream, SmrtDeltas *deltas,
 										SmrtOnError on_error);
 
 /*

@@ -5,63 +5,75 @@
 
 #include "model/tokens.h"
 #include "pg/json.h"
+#include "utils/fmgrprotos.h"
+
+#define N_KNOWN_PATHS 2
 
 /* The first that leads to a number counts. */
-static const char *const input_paths[] = {
-	"$.usage.prompt_tokens",	/* OpenAI's shape: chats, completions, embeddings */
-	"$.details.prefill.size()",	/* TGI, LMI, where it was asked for */
-};
-
-static const char *const output_paths[] = {
-	"$.usage.completion_tokens",
-	"$.details.generated_tokens",
+static const char *const known_paths[SMRT_TOKENS_COUNT][N_KNOWN_PATHS] = {
+	[SMRT_TOKENS_INPUT] = {
+		"$.usage.prompt_tokens",	/* OpenAI's shape: chats, completions, embeddings */
+		"$.details.prefill.size() ? (@ > 0)",	/* TGI, LMI, where it was asked for */
+	},
+	[SMRT_TOKENS_OUTPUT] = {
+		"$.usage.completion_tokens",
+		"$.details.generated_tokens",
+	},
 };
 
 /* More no request takes; sums of so many fit. */
 #define MAX_TOKENS INT64CONST(1000000000)
 
-static int64 find(Jsonb *body, const char *path);
-static int64 find_first(Jsonb *body, const char *own_path,
-						const char *const *paths, int n);
+static bool find(Jsonb *body, const char *path, int64 *n);
+
+bool
+smrt_tokens_are_told(const SmrtModel *model)
+{
+	for (int i = 0; i < SMRT_TOKENS_COUNT; i++)
+		if (model->token_paths[i] != NULL)
+			return true;
+	return model->format == SMRT_FORMAT_CHAT ||
+		model->format == SMRT_FORMAT_INPUTS || model->format == SMRT_FORMAT_SINGLE;
+}
 
 void
-smrt_tokens_read(const SmrtModel *model, Jsonb *body, SmrtAnswer *answer)
+smrt_tokens_read(const char *const *own_paths, Jsonb *body, SmrtTokens *tokens)
 {
-	bool		is_language_model = model->format == SMRT_FORMAT_CHAT ||
-		model->format == SMRT_FORMAT_INPUTS || model->format == SMRT_FORMAT_SINGLE;
+	for (int i = 0; i < SMRT_TOKENS_COUNT; i++)
+	{
+		bool		is_own = own_paths != NULL && own_paths[i] != NULL;
+		const char *const *paths = is_own ? &own_paths[i] : known_paths[i];
 
-	/* Others are not searched for what they do not have. */
-	if (!is_language_model && model->input_tokens == NULL &&
-		model->output_tokens == NULL)
-		return;
-	answer->input_tokens = find_first(body, model->input_tokens, input_paths,
-									  lengthof(input_paths));
-	answer->output_tokens = find_first(body, model->output_tokens, output_paths,
-									   lengthof(output_paths));
-	answer->has_tokens = answer->input_tokens > 0 || answer->output_tokens > 0;
+		for (int j = 0; j < (is_own ? 1 : N_KNOWN_PATHS); j++)
+			if (find(body, paths[j], &tokens->n[i]))
+			{
+				tokens->told[i] = true;
+				break;
+			}
+	}
 }
 
-static int64
-find_first(Jsonb *body, const char *own_path, const char *const *paths, int n)
+void
+smrt_tokens_of_none(const char *const *own_paths, SmrtTokens *tokens)
 {
-	int64		tokens = 0;
-
-	if (own_path != NULL)
-		return find(body, own_path);
-	for (int i = 0; i < n && tokens == 0; i++)
-		tokens = find(body, paths[i]);
-	return tokens;
+	for (int i = 0; i < SMRT_TOKENS_COUNT && own_paths != NULL; i++)
+		if (own_paths[i] != NULL)
+			tokens->told[i] = find(DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+																	  CStringGetDatum("null"))),
+								   own_paths[i], &tokens->n[i]);
 }
 
-/* 0: there are none. */
-static int64
-find(Jsonb *body, const char *path)
+static bool
+find(Jsonb *body, const char *path, int64 *n)
 {
 	JsonbValue *value = smrt_json_find(body, path);
 	int64		tokens;
 
 	if (value == NULL || value->type != jbvNumeric)
-		return 0;
+		return false;
 	tokens = strtoll(smrt_json_scalar(value), NULL, 10);
-	return tokens > 0 && tokens <= MAX_TOKENS ? tokens : 0;
+	if (tokens < 0 || tokens > MAX_TOKENS)
+		return false;
+	*n = tokens;
+	return true;
 }

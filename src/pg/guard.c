@@ -14,7 +14,7 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
-/* Sessions and roles that are under a limit; 48 bytes each. */
+/* Sessions and roles that are under a limit; 64 bytes each. */
 #define MAX_ENTRIES 8192
 
 typedef struct Key
@@ -104,14 +104,38 @@ smrt_guard_pay(const SmrtCost *cost)
 	return problem;
 }
 
+void
+smrt_guard_add(const SmrtCost *cost)
+{
+	if (!is_limited())
+		return;
+	smrt_lock(SMRT_LOCK_GUARD, LW_EXCLUSIVE);
+	for (int purse = 0; purse < SMRT_PURSE_COUNT; purse++)
+	{
+		Entry	   *entry = enter(purse);
+
+		if (entry != NULL)
+			add(&entry->cost, cost);
+	}
+	smrt_unlock(SMRT_LOCK_GUARD);
+}
+
 static bool
 is_limited(void)
 {
-	for (int purse = 0; purse < SMRT_PURSE_COUNT; purse++)
-		for (int what = 0; what < SMRT_COST_COUNT; what++)
-			if (smrt_settings.cost_limits[purse][what] > 0)
-				return true;
+	for (int what = 0; what < SMRT_COST_COUNT; what++)
+		if (smrt_guard_limit_on(what) != NULL)
+			return true;
 	return false;
+}
+
+const char *
+smrt_guard_limit_on(SmrtCostKind what)
+{
+	for (int purse = 0; purse < SMRT_PURSE_COUNT; purse++)
+		if (smrt_settings.cost_limits[purse][what] > 0)
+			return smrt_cost_limit_name(purse, what);
+	return NULL;
 }
 
 static char *
@@ -120,13 +144,19 @@ exceeded(SmrtPurse purse, const Entry *entry, const SmrtCost *cost)
 	for (int what = 0; what < SMRT_COST_COUNT; what++)
 	{
 		int64		limit = smrt_cost_limit(purse, what);
+		int64		spent = entry->cost.spent[what];
 
-		if (limit > 0 && entry->cost.spent[what] + cost->spent[what] > limit)
+		if (limit == 0)
+			continue;
+		if (what < SMRT_COST_FORESEEN && spent + cost->spent[what] > limit)
 			return psprintf("%s is " INT64_FORMAT ", %s sent " INT64_FORMAT
 							", and this request is " INT64_FORMAT " more",
 							smrt_cost_limit_name(purse, what), limit,
-							purse_names[purse], entry->cost.spent[what],
-							cost->spent[what]);
+							purse_names[purse], spent, cost->spent[what]);
+		if (what >= SMRT_COST_FORESEEN && spent >= limit)
+			return psprintf("%s is " INT64_FORMAT ", and %s used " INT64_FORMAT,
+							smrt_cost_limit_name(purse, what), limit,
+							purse_names[purse], spent);
 	}
 	return NULL;
 }

@@ -1,7 +1,8 @@
 /*
  * The cost guard: how much a statement may send, and a role within an hour.  A
  * statement is what the client sent: all that its functions and parallel workers do
- * is its own.  Off by default.
+ * is its own.  What only an answer tells is added then: what is in flight is
+ * admitted, and nothing more once the limit is reached.  Off by default.
  *
  * And the dry run: what would be sent is noted instead.
  */
@@ -26,6 +27,12 @@ extern void smrt_guard_attach(void);
  * nothing and tells which, palloc'ed; else NULL.
  */
 extern char *smrt_guard_pay(const SmrtCost *cost);
+
+/* Adds what an answer told. */
+extern void smrt_guard_add(const SmrtCost *cost);
+
+/* The name of a limit on that which is in force, or NULL. */
+extern const char *smrt_guard_limit_on(SmrtCostKind what);
 
 /* What a dry run notes of calls with the same key. */
 typedef struct SmrtDryCalls

@@ -29,6 +29,9 @@ typedef struct FaultRow
 /* Never class 08: connection pools would drop the database connection. */
 #define TRANSPORT ERRCODE_IO_ERROR
 
+#define UNTOLD_HINT \
+	"Use a model function whose options \"input_tokens\" and \"output_tokens\" say where its answers have them, or that there are none: 0."
+
 static const FaultRow rows[] = {
 	[SMRT_FAULT_NONE] = {ERRCODE_INTERNAL_ERROR, "nothing failed", NULL},
 	[SMRT_FAULT_RESOLVE] = {TRANSPORT, "the host name could not be resolved",
@@ -57,6 +60,8 @@ static const FaultRow rows[] = {
 		"A request is let through every few seconds, and all are once one succeeds."},
 	[SMRT_FAULT_COST] = {LIMIT, "not sent, as a limit on costs is reached",
 		"Send less, or ask an administrator to raise the limit."},
+	[SMRT_FAULT_UNMETERED] = {ERRCODE_FEATURE_NOT_SUPPORTED, "not sent, as there is a limit on tokens, which are not told here",
+		UNTOLD_HINT},
 	[SMRT_FAULT_DRY_RUN] = {ERRCODE_FEATURE_NOT_SUPPORTED, "this cannot be run dry",
 		"A dry run covers calls and predictions, not streams, nor triggers that predict."},
 	[SMRT_FAULT_REFUSED] = {ERRCODE_INVALID_PARAMETER_VALUE, "the service refused the request", NULL, true},
@@ -84,6 +89,8 @@ static const FaultRow rows[] = {
 	[SMRT_FAULT_DECLINED] = {SMRT_ERRCODE_NO_ANSWER, "the model refused to answer", NULL},
 	[SMRT_FAULT_OUTSIDE] = {SMRT_ERRCODE_NO_ANSWER, "the model's answer does not fit the result type",
 		"Set the option \"response_format\" if the container knows it, or \"repair\"."},
+	[SMRT_FAULT_UNTOLD] = {ERRCODE_FEATURE_NOT_SUPPORTED, "the answer does not tell its tokens, on which there is a limit",
+		UNTOLD_HINT},
 };
 
 StaticAssertDecl(lengthof(rows) == SMRT_FAULT_COUNT,

@@ -142,6 +142,10 @@ static const struct
 		"Most rows that a statement may send; 0 is no limit."},
 		[SMRT_COST_BYTES] = {PREFIX "statement_max_bytes", GUC_UNIT_KB,
 		"Most bytes of bodies that a statement may send; 0 is no limit."},
+		[SMRT_COST_INPUT_TOKENS] = {PREFIX "statement_max_input_tokens", 0,
+		"Tokens read by models after which a statement sends no more; 0 is no limit."},
+		[SMRT_COST_OUTPUT_TOKENS] = {PREFIX "statement_max_output_tokens", 0,
+		"Tokens written by models after which a statement sends no more; 0 is no limit."},
 	},
 	[SMRT_PURSE_ROLE] = {
 		[SMRT_COST_REQUESTS] = {PREFIX "role_max_requests", 0,
@@ -150,6 +154,10 @@ static const struct
 		"Most rows that a role may send in an hour; 0 is no limit."},
 		[SMRT_COST_BYTES] = {PREFIX "role_max_bytes", GUC_UNIT_KB,
 		"Most bytes of bodies that a role may send in an hour; 0 is no limit."},
+		[SMRT_COST_INPUT_TOKENS] = {PREFIX "role_max_input_tokens", 0,
+		"Tokens read by models after which a role sends no more in an hour; 0 is no limit."},
+		[SMRT_COST_OUTPUT_TOKENS] = {PREFIX "role_max_output_tokens", 0,
+		"Tokens written by models after which a role sends no more in an hour; 0 is no limit."},
 	},
 };
 

@@ -38,8 +38,13 @@ typedef enum SmrtCostKind
 	SMRT_COST_REQUESTS,
 	SMRT_COST_ROWS,
 	SMRT_COST_BYTES,
+	SMRT_COST_INPUT_TOKENS,		/* this and what follows is known by answers only */
+	SMRT_COST_OUTPUT_TOKENS,
 	SMRT_COST_COUNT
 } SmrtCostKind;
+
+/* So many, the first, are known before a request is sent. */
+#define SMRT_COST_FORESEEN SMRT_COST_INPUT_TOKENS
 
 typedef enum SmrtPurse
 {

@@ -23,7 +23,7 @@
 #define FILE_NAME PGSTAT_STAT_PERMANENT_DIRECTORY "/sagemaker_rt.stat"
 
 /* Changes with SmrtStat; the server's version is checked beside it. */
-static const uint32 file_format = 0x534d0001;
+static const uint32 file_format = 0x534d0002;
 
 /* At each eviction: one in twenty goes, and the past counts a little less. */
 #define EVICTED_PERCENT 5
@@ -45,6 +45,7 @@ static const SmrtStatCounter class_of[] = {
 	[SMRT_FAULT_NO_TURN] = SMRT_STAT_ERRORS_UNSENT,
 	[SMRT_FAULT_BREAKER] = SMRT_STAT_ERRORS_UNSENT,
 	[SMRT_FAULT_COST] = SMRT_STAT_ERRORS_UNSENT,
+	[SMRT_FAULT_UNMETERED] = SMRT_STAT_ERRORS_UNSENT,
 	[SMRT_FAULT_DRY_RUN] = SMRT_STAT_ERRORS_UNSENT,
 	[SMRT_FAULT_REFUSED] = SMRT_STAT_ERRORS_REFUSED,
 	[SMRT_FAULT_TOO_LARGE] = SMRT_STAT_ERRORS_REFUSED,
@@ -62,6 +63,7 @@ static const SmrtStatCounter class_of[] = {
 	[SMRT_FAULT_CUT] = SMRT_STAT_ERRORS_MODEL,
 	[SMRT_FAULT_DECLINED] = SMRT_STAT_ERRORS_MODEL,
 	[SMRT_FAULT_OUTSIDE] = SMRT_STAT_ERRORS_MODEL,
+	[SMRT_FAULT_UNTOLD] = SMRT_STAT_ERRORS_MODEL,
 };
 
 StaticAssertDecl(lengthof(class_of) == SMRT_FAULT_COUNT,

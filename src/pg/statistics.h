@@ -42,9 +42,13 @@ typedef enum SmrtStatCounter
 	SMRT_STAT_CANCELLED,		/* calls that nobody waited for to the end */
 	SMRT_STAT_BYTES_SENT,		/* of bodies */
 	SMRT_STAT_BYTES_RECEIVED,
+	SMRT_STAT_INPUT_TOKENS,		/* of answers that tell them */
+	SMRT_STAT_OUTPUT_TOKENS,
 	SMRT_STAT_CONNECTIONS_OPENED,
 	SMRT_STAT_CONNECTIONS_REUSED,
 	SMRT_STAT_TIME_US,			/* of the requests that were answered */
+	SMRT_STAT_INPUT_TOLD,		/* answers that told tokens; not shown */
+	SMRT_STAT_OUTPUT_TOLD,
 	SMRT_STAT_COUNT
 } SmrtStatCounter;
 

@@ -396,6 +396,10 @@ explain_failures(const SmrtModel *model, ExplainState *es)
 static void
 explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
 {
+	static const char *const token_labels[SMRT_TOKENS_COUNT] = {
+		[SMRT_TOKENS_INPUT] = "Input Tokens",
+		[SMRT_TOKENS_OUTPUT] = "Output Tokens",
+	};
 	const struct
 	{
 		const char *label;
@@ -418,11 +422,9 @@ explain_counts(const SmrtEngineCounts *counts, ExplainState *es)
 		ExplainPropertyInteger(properties[i].label, properties[i].unit,
 							   properties[i].value, es);
 	/* Nothing is not none: most containers do not say. */
-	if (counts->token_answers > 0)
-	{
-		ExplainPropertyInteger("Input Tokens", NULL, counts->input_tokens, es);
-		ExplainPropertyInteger("Output Tokens", NULL, counts->output_tokens, es);
-	}
+	for (int i = 0; i < SMRT_TOKENS_COUNT; i++)
+		if (counts->told[i] > 0)
+			ExplainPropertyInteger(token_labels[i], NULL, counts->tokens[i], es);
 	if (counts->requests == 0)
 		return;
 	ExplainPropertyFloat("Rows per Request", NULL,

@@ -21,7 +21,7 @@ enum
 	COLUMN_ENDPOINT,
 	COLUMN_MODEL,
 	COLUMN_FIRST_COST,
-	COLUMN_COUNT = COLUMN_FIRST_COST + SMRT_COST_COUNT
+	COLUMN_COUNT = COLUMN_FIRST_COST + SMRT_COST_FORESEEN
 };
 
 static void run(const char *statement, SmrtDryRun *dry_run);
@@ -51,7 +51,7 @@ sagemaker_dry_run(PG_FUNCTION_ARGS)
 		put_name(calls->key.endpoint, &values[COLUMN_ENDPOINT],
 				 &nulls[COLUMN_ENDPOINT]);
 		put_name(calls->key.model, &values[COLUMN_MODEL], &nulls[COLUMN_MODEL]);
-		for (int i = 0; i < SMRT_COST_COUNT; i++)
+		for (int i = 0; i < SMRT_COST_FORESEEN; i++)
 			values[COLUMN_FIRST_COST + i] = Int64GetDatum(calls->cost.spent[i]);
 		tuplestore_putvalues(store, tupdesc, values, nulls);
 	}

@@ -60,7 +60,7 @@ begin(FunctionCallInfo fcinfo)
 	MemoryContext before = MemoryContextSwitchTo(set->multi_call_memory_ctx);
 
 	set->tuple_desc = smrt_streamcall_tupdesc(fcinfo, COLUMN_COUNT);
-	set->user_fctx = smrt_streamcall_open(fcinfo, 0);
+	set->user_fctx = smrt_streamcall_open(fcinfo, 0, false);
 	MemoryContextSwitchTo(before);
 }
 

@@ -22,7 +22,8 @@ PG_FUNCTION_INFO_V1(sagemaker_stat_governor);
 PG_FUNCTION_INFO_V1(sagemaker_stat_connections);
 PG_FUNCTION_INFO_V1(sagemaker_stat_reset);
 
-/* Columns of sagemaker_stat_endpoints(); counters stand in SmrtStat's order. */
+/* Columns of sagemaker_stat_endpoints(); counters up to the time stand in SmrtStat's
+ * order. */
 enum
 {
 	COLUMN_DATABASE,
@@ -111,6 +112,11 @@ put_stat(const SmrtStat *stat, Datum *values, bool *nulls)
 	put_text(stat->key.model, &values[COLUMN_MODEL], &nulls[COLUMN_MODEL]);
 	for (int i = 0; i < SMRT_STAT_TIME_US; i++)
 		values[COLUMN_FIRST_COUNTER + i] = Int64GetDatum(stat->counts[i]);
+	/* No answer told them: that is not none. */
+	nulls[COLUMN_FIRST_COUNTER + SMRT_STAT_INPUT_TOKENS] =
+		stat->counts[SMRT_STAT_INPUT_TOLD] == 0;
+	nulls[COLUMN_FIRST_COUNTER + SMRT_STAT_OUTPUT_TOKENS] =
+		stat->counts[SMRT_STAT_OUTPUT_TOLD] == 0;
 	values[COLUMN_TIME] = Float8GetDatum(stat->counts[SMRT_STAT_TIME_US] / 1000.0);
 	put_quantile(&stat->times, 0.50, &values[COLUMN_P50], &nulls[COLUMN_P50]);
 	put_quantile(&stat->times, 0.95, &values[COLUMN_P95], &nulls[COLUMN_P95]);

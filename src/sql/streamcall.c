@@ -35,11 +35,12 @@ static void read_request(FunctionCallInfo fcinfo, Oid body_type,
 static SmrtSpan text_argument(FunctionCallInfo fcinfo, int n);
 
 SmrtStream *
-smrt_streamcall_open(FunctionCallInfo fcinfo, int n_own)
+smrt_streamcall_open(FunctionCallInfo fcinfo, int n_own, bool tells_tokens)
 {
 	const int	server = SMRT_STREAM_OWN_ARGUMENTS + n_own;
 	const int	options = server + 1;
-	SmrtRequest request = {.operation = SMRT_OPERATION_STREAM,.rows = 1};
+	SmrtRequest request = {.operation = SMRT_OPERATION_STREAM,.rows = 1,
+	.tells_tokens = tells_tokens};
 	SmrtTarget *target;
 	SmrtLimits	limits;
 	Oid		   *types;

@@ -19,10 +19,11 @@ typedef enum SmrtStreamArgument
 
 /*
  * Opens a stream in the current memory context, with n_own arguments between the
- * members and the last two, server and options.  NULL: endpoint or body is.
- * Raises what is wrong with an argument.
+ * members and the last two, server and options; tells_tokens as in SmrtRequest.
+ * NULL: endpoint or body is.  Raises what is wrong with an argument.
  */
-extern SmrtStream *smrt_streamcall_open(FunctionCallInfo fcinfo, int n_own);
+extern SmrtStream *smrt_streamcall_open(FunctionCallInfo fcinfo, int n_own,
+										bool tells_tokens);
 
 /* The row type that the function returns, kept in the current memory context. */
 extern TupleDesc smrt_streamcall_tupdesc(FunctionCallInfo fcinfo,

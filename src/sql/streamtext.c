@@ -61,11 +61,14 @@ begin(FunctionCallInfo fcinfo)
 		PG_GETARG_JSONPATH_P_COPY(ARG_PATH);
 	SmrtOnError on_error = on_error_argument(fcinfo);
 	SmrtStream *stream = smrt_streamcall_open(fcinfo,
-											  ARG_END - SMRT_STREAM_OWN_ARGUMENTS);
+											  ARG_END - SMRT_STREAM_OWN_ARGUMENTS,
+											  true);
 
 	set->tuple_desc = smrt_streamcall_tupdesc(fcinfo, COLUMN_COUNT);
 	if (stream != NULL)
-		set->user_fctx = smrt_textset_create(stream, path, on_error);
+		set->user_fctx = smrt_textset_create(stream,
+											 smrt_deltas_create(stream, path, NULL),
+											 on_error);
 	MemoryContextSwitchTo(before);
 }
 
