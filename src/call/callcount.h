@@ -56,6 +56,10 @@ extern void smrt_callcount_tokens(SmrtCallCount *count, const SmrtTokens *tokens
 extern const char *smrt_callcount_untold(const SmrtCallCount *count);
 
 /*
+ * What follows raises no error.
+ */
+
+/*
  * Attempt number attempt (1 is the first) has ended with that fault, or nobody
  * waits for its end.
  */

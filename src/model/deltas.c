@@ -209,7 +209,8 @@ smrt_deltas_next(SmrtDeltas *deltas, SmrtDelta *delta)
 	else
 		while (!found && next_message(deltas, &message))
 			found = read_message(deltas, message, delta);
-	if (deltas->stream != NULL)
+	/* Without an answer nothing was told, not even what is always the same. */
+	if (deltas->stream != NULL && deltas->response != NULL)
 		smrt_stream_note_tokens(deltas->stream, &deltas->tokens);
 	if (deltas->stream != NULL && !found && !has_failed(deltas))
 		smrt_stream_check_tokens(deltas->stream);

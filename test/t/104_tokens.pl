@@ -25,7 +25,7 @@ sub model
 }
 
 my $in_parallel = 'SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET max_parallel_workers_per_gather = 4;';
-my $three = "'how are you ' || i";    # four tokens, there and back
+my $prompt = "'how are you ' || i";    # four tokens, and four come back
 
 sql(model('chat(body text) RETURNS text', '{"endpoint": "chat-parrot", "format": "chat", "concurrency": 4}')
 	  . model('chat_or_null(body text) RETURNS text', '{"endpoint": "chat-parrot", "format": "chat", "concurrency": 4, "on_error": "null"}')
@@ -114,7 +114,7 @@ is(sql(q{SELECT input_tokens = 0 AND output_tokens = 7 * requests FROM sagemaker
 
 forget();
 $emulator->script('chat-parrot', [ map { $_ % 40 == 7 ? { use => $_ % 80 == 7 ? 'throttling' : 'internal-failure' } : $_ % 40 == 27 ? { cut => 20 } : {} } 1 .. 200 ]);
-like(sql("$in_parallel EXPLAIN (ANALYZE, COSTS OFF) SELECT count(chat($three)) FROM many"), qr/Workers Launched: [1-4]/, 'parallel workers');
+like(sql("$in_parallel EXPLAIN (ANALYZE, COSTS OFF) SELECT count(chat($prompt)) FROM many"), qr/Workers Launched: [1-4]/, 'parallel workers');
 cmp_ok(sql(q{SELECT sum(retries) FROM sagemaker_stat_endpoints WHERE endpoint = 'chat-parrot'}), '>=', 10, '... that try again');
 agree('chat-parrot', '1600 1600', '... when busy, failed and cut off');
 
@@ -124,7 +124,7 @@ for my $end ('pg_cancel_backend', 'pg_terminate_backend')
 	forget();
 	my $session = Session->new($node);
 	$emulator->script('chat-parrot', [ ({}) x $answered ], { hang => JSON::PP::true });
-	$session->start("SELECT chat($three) FROM many");
+	$session->start("SELECT chat($prompt) FROM many");
 	ok(wait_until(sub { counted('chat-parrot') eq $answered * 4 . ' ' . $answered * 4 }), 'some are answered, and counted');
 	ok(wait_until(sub { $emulator->request_count('chat-parrot') > $answered }), '... others hang');
 	sql("SELECT $end(" . $session->pid . ')');
@@ -139,7 +139,7 @@ for my $n (10, 40, 70)
 	forget();
 	my $session = Session->new($node);
 	$emulator->script('chat-parrot', [], { delay_ms => 5 });
-	$session->start("SELECT chat($three) FROM many");
+	$session->start("SELECT chat($prompt) FROM many");
 	ok(wait_until(sub { $emulator->request_count('chat-parrot') >= $n }), "$n requests");
 	sql('SELECT pg_cancel_backend(' . $session->pid . ')');
 	$session->finish;
@@ -211,7 +211,7 @@ for my $row ([ 'chat', 'error' ], [ 'chat_or_null', 'null' ])
 	for my $kind ('input', 'output')
 	{
 		forget();
-		fails_with($node, "SET sagemaker_rt.statement_max_${kind}_tokens = 60; SELECT count($function($three)) FROM many", '54000',
+		fails_with($node, "SET sagemaker_rt.statement_max_${kind}_tokens = 60; SELECT count($function($prompt)) FROM many", '54000',
 			qr/statement_max_${kind}_tokens is 60, and this statement has used \d\d$/, "$kind tokens of a statement, on_error = $on_error");
 		my $sent = $emulator->request_count('chat-parrot');
 		ok($sent >= 15 && $sent <= 15 + 3, "... after what was in flight: $sent");
@@ -219,13 +219,13 @@ for my $row ([ 'chat', 'error' ], [ 'chat_or_null', 'null' ])
 	}
 }
 forget();
-is(sql("SET sagemaker_rt.statement_max_output_tokens = 60; SELECT count(chat($three)) FROM many WHERE i <= 15; SELECT count(chat($three)) FROM many WHERE i <= 15"),
+is(sql("SET sagemaker_rt.statement_max_output_tokens = 60; SELECT count(chat($prompt)) FROM many WHERE i <= 15; SELECT count(chat($prompt)) FROM many WHERE i <= 15"),
 	"15\n15", 'what reaches a limit is within it, and another statement is another purse');
 forget();
 fails_with($node, 'SET sagemaker_rt.statement_max_output_tokens = 60; SELECT chat_inside(6), chat_inside(7), chat_inside(8)', '54000', qr/this statement has used/, 'functions within count');
 ok($emulator->request_count('chat-parrot') <= 18, '... with what was in flight');
 forget();
-fails_with($node, "$in_parallel SET sagemaker_rt.statement_max_output_tokens = 400; SELECT count(chat($three)) FROM many", '54000', qr/has used \d+/, 'so do four parallel workers');
+fails_with($node, "$in_parallel SET sagemaker_rt.statement_max_output_tokens = 400; SELECT count(chat($prompt)) FROM many", '54000', qr/has used \d+/, 'so do four parallel workers');
 my $sent = $emulator->request_count('chat-parrot');
 ok($sent <= 100 + 5 * 4, "... and no more is sent than was in flight: $sent");
 $emulator->script('chat-parrot', [ ({ use => 'internal-failure' }) x 2 ]);
@@ -233,7 +233,7 @@ is(sql(q{SET sagemaker_rt.statement_max_output_tokens = 1; SELECT chat('tried ag
 
 sql(q{CREATE ROLE payer LOGIN; ALTER ROLE payer SET sagemaker_rt.role_max_output_tokens = 12});
 my $as_payer = $node->connstr('postgres') . ' user=payer';
-is($node->safe_psql('postgres', "SELECT chat($three) FROM generate_series(1, 1) i", connstr => $as_payer), 'how are you 1', 'a role pays') for 1 .. 3;
+is($node->safe_psql('postgres', "SELECT chat($prompt) FROM generate_series(1, 1) i", connstr => $as_payer), 'how are you 1', 'a role pays') for 1 .. 3;
 fails_with($node, "SELECT chat('x')", '54000', qr/role_max_output_tokens is 12, and the role has, in this hour, used 12$/, 'until its purse is empty', connstr => $as_payer);
 fails_with($node, 'SET sagemaker_rt.role_max_output_tokens = 0', '42501', qr/permission denied to set/, 'it may not take the limit off', connstr => $as_payer);
 
@@ -242,8 +242,8 @@ my $limit = 'SET sagemaker_rt.statement_max_output_tokens = 1000;';
 my $untold = qr/the answer does not tell its tokens, on which there is a limit: sagemaker_rt.statement_max_output_tokens$/;
 my $unmetered = qr/not sent, as there is a limit on tokens, which are not told here: sagemaker_rt.statement_max_output_tokens$/;
 for my $row (
-	[ 'a container that does not tell', "SELECT count(terse($three)) FROM many", 'chat-terse', 4, $untold ],
-	[ 'one whose failures are null', "SELECT count(terse_or_null($three)) FROM many", 'chat-terse', 4, $untold ],
+	[ 'a container that does not tell', "SELECT count(terse($prompt)) FROM many", 'chat-terse', 4, $untold ],
+	[ 'one whose failures are null', "SELECT count(terse_or_null($prompt)) FROM many", 'chat-terse', 4, $untold ],
 	[ 'one that tells half of it', 'SET sagemaker_rt.statement_max_input_tokens = 1000; SELECT detailed(\'x\')', 'tgi', 1, qr/a limit: sagemaker_rt.statement_max_input_tokens$/ ],
 	[ 'a stream', "SELECT count(*) FROM sagemaker_stream_text('parrot', $silent)", 'parrot', 1, $untold ],
 	[ 'a stream whose failures are null', "SELECT count(*) FROM sagemaker_stream_text('parrot', $silent, on_error => 'null')", 'parrot', 1, $untold ],
@@ -267,6 +267,6 @@ fails_with($node, q{SET sagemaker_rt.statement_max_output_tokens = 70; SELECT co
 is(sql("$limit SELECT count(*) FROM sagemaker_stream_text('parrot', $telling)"), 5, 'a stream that tells is let through');
 fails_with($node, "SET sagemaker_rt.statement_max_output_tokens = 3; SELECT (SELECT count(*) FROM sagemaker_stream_text('parrot', $telling, on_error => 'null')), (SELECT count(*) FROM sagemaker_stream_text('parrot', $telling, on_error => 'null'))",
 	'54000', qr/is 3, and this statement has used 3$/, '... and pays');
-is(sql("$limit SELECT requests, rows FROM sagemaker_dry_run(\$\$SELECT chat($three) FROM many\$\$)"), '400|400', 'a dry run foretells no tokens');
+is(sql("$limit SELECT requests, rows FROM sagemaker_dry_run(\$\$SELECT chat($prompt) FROM many\$\$)"), '400|400', 'a dry run foretells no tokens');
 
 done_testing();
