@@ -172,6 +172,20 @@ smrt_definition_read(const char *body, SmrtModel *model)
 	check_members(model);
 }
 
+void
+smrt_definition_glance(const char *body, SmrtGlance *glance)
+{
+	SmrtJsonMember members[] = {{"deterministic"}, {"stream"}};
+	bool	   *values[] = {&glance->deterministic, &glance->stream};
+	char	   *text = pg_server_to_any(body, strlen(body), PG_UTF8);
+
+	if (!smrt_json_members(smrt_span(text), members, lengthof(members)))
+		return;
+	for (int i = 0; i < lengthof(members); i++)
+		if (members[i].value != NULL)
+			(void) parse_bool(members[i].value, values[i]);
+}
+
 static char *
 trimmed(const char *text)
 {

@@ -12,6 +12,9 @@
  */
 extern void smrt_definition_read(const char *body, SmrtModel *model);
 
+/* What it says of these two, on top of the defaults that are there; no error. */
+extern void smrt_definition_glance(const char *body, SmrtGlance *glance);
+
 /* A format's word in such an object. */
 extern const char *smrt_definition_format(SmrtRowFormat format);
 

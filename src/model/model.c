@@ -19,6 +19,7 @@
 /* Safe with every container: most take 5 or 6 MB. */
 #define DEFAULT_MAX_BYTES (5 * 1000 * 1000)
 #define DEFAULT_MAX_ROWS 100
+#define DEFAULT_DETERMINISTIC true
 
 typedef struct FormatRow
 {
@@ -101,6 +102,23 @@ smrt_model_read(Oid function)
 	return model;
 }
 
+SmrtGlance
+smrt_model_glance(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	SmrtGlance	glance = {.deterministic = DEFAULT_DETERMINISTIC};
+	bool		is_null;
+	char	   *body;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", function);
+	body = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
+											   Anum_pg_proc_prosrc, &is_null));
+	ReleaseSysCache(tuple);
+	smrt_definition_glance(body, &glance);
+	return glance;
+}
+
 SmrtModel *
 smrt_model_undeclared(const char *endpoint, int max_rows, int n_arguments,
 					  const Oid *types)
@@ -128,7 +146,7 @@ set_defaults(SmrtModel *model)
 	model->on_error = SMRT_ON_ERROR_COUNT;
 	model->max_failed_rows = -1;
 	model->max_failed_ratio = -1;
-	model->deterministic = true;
+	model->deterministic = DEFAULT_DETERMINISTIC;
 	model->min_rows = 1;
 	model->max_rows = DEFAULT_MAX_ROWS;
 	model->max_bytes = DEFAULT_MAX_BYTES;

@@ -195,6 +195,19 @@ typedef struct SmrtModel
 extern SmrtModel *smrt_model_read(Oid function);
 
 /*
+ * What the planner has to know of a function, which is no error where the
+ * definition is not valid: that is the business of the call, which may never be
+ * made.
+ */
+typedef struct SmrtGlance
+{
+	bool		deterministic;
+	bool		stream;
+} SmrtGlance;
+
+extern SmrtGlance smrt_model_glance(Oid function);
+
+/*
  * A model that nobody declared, in the current memory context: every argument is
  * a field of CSV, or several if it is an array, and the answer is text.  max_rows
  * 0: the default.

@@ -3,12 +3,15 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "aws/blame.h"
 #include "model/failures.h"
 #include "model/predict.h"
 #include "model/result.h"
 #include "model/row.h"
 #include "pg/report.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
 
 /* How much of an answer that does not fit is shown. */
 #define SHOWN_BYTES 200
@@ -22,6 +25,7 @@ typedef struct Place
 
 static void predict_alone(const SmrtModel *model, const Datum *values,
 						  const bool *nulls, SmrtResult *result);
+static Datum array_of(const SmrtModel *model, List *rows, bool *is_null);
 static void predict(const SmrtModel *model, const SmrtOutcome *outcome,
 					SmrtResult *result);
 static void read_piece(const SmrtModel *model, const SmrtOutcome *outcome,
@@ -82,8 +86,41 @@ smrt_predict_datum(const SmrtModel *model, const SmrtOutcome *outcome,
 	SmrtResult	result;
 
 	predict(model, outcome, &result);
+	if (model->is_set)
+		return array_of(model, result.rows, is_null);
 	*is_null = result.is_null;
 	return result.datum;
+}
+
+/* NULL where there are none: both are unnested to nothing. */
+static Datum
+array_of(const SmrtModel *model, List *rows, bool *is_null)
+{
+	bool		is_composite = model->result == SMRT_RESULT_COMPOSITE;
+	Oid			type = !is_composite ? model->columns[0].type :
+		OidIsValid(model->row_domain) ? model->row_domain : model->tupdesc->tdtypeid;
+	int			n = list_length(rows);
+	Datum	   *values = palloc(Max(n, 1) * sizeof(Datum));
+	bool	   *nulls = palloc0(Max(n, 1) * sizeof(bool));
+	int			lower_bound = 1;
+	int16		len;
+	bool		by_value;
+	char		align;
+	ListCell   *cell;
+
+	*is_null = n == 0;
+	if (n == 0)
+		return (Datum) 0;
+	foreach(cell, rows)
+	{
+		int			i = foreach_current_index(cell);
+
+		values[i] = is_composite ? heap_copy_tuple_as_datum(lfirst(cell), model->tupdesc) :
+			heap_getattr(lfirst(cell), 1, model->tupdesc, &nulls[i]);
+	}
+	get_typlenbyvalalign(type, &len, &by_value, &align);
+	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower_bound,
+											  type, len, by_value, align));
 }
 
 static void

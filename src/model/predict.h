@@ -9,7 +9,8 @@
 #include "utils/tuplestore.h"
 
 /*
- * The prediction in the current memory context.  A failure is raised, or is
+ * The prediction in the current memory context; of a model that gives sets, an
+ * array of the set's rows, NULL where it has none.  A failure is raised, or is
  * NULL, with a warning or without, as the model's on_error says.
  */
 extern Datum smrt_predict_datum(const SmrtModel *model,

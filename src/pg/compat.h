@@ -16,6 +16,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/acl.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
@@ -212,6 +213,17 @@ smrt_run_condition(Plan *node)
 	return IsA(node, WindowAgg) ? &((WindowAgg *) node)->runCondition : NULL;
 #else
 	return NULL;
+#endif
+}
+
+/* unnest(anyarray) */
+static inline Oid
+smrt_function_unnest(void)
+{
+#if PG_VERSION_NUM >= 140000
+	return F_UNNEST_ANYARRAY;
+#else
+	return F_ARRAY_UNNEST;
 #endif
 }
 

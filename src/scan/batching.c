@@ -99,8 +99,7 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 		standard_planner(query, text, cursor_options, params);
 	if (!OidIsValid(language))
 		return statement;
-	step.range_table = statement->rtable;
-	step.subplans = statement->subplans;
+	step.statement = statement;
 	step.next_node_id = FIRST_NODE_ID;
 	visit(&statement->planTree, &step, 0);
 	visit_list(statement->subplans, &step);
@@ -152,8 +151,12 @@ visit(Plan **node, SmrtStep *step, int limit)
 	step->all_wanted = wants_all(*node, step->all_wanted);
 	smrt_unread_drop(*node, step);
 	visit(&(*node)->lefttree, step, limit_of(*node));
+	cost = own_cost(*node);
+	is_lifted = smrt_lift_arguments(*node, step);
 	/* Before its inner side gets a scan of its own, with a row at a time. */
 	unpacked = smrt_lateral_unpack(*node, step, limit);
+	if (unpacked == NULL)
+		is_lifted |= smrt_lateral_lift(*node, step);
 	/* A loop goes on with the next outer row when it has seen enough. */
 	step->all_wanted &= !IsA(*node, NestLoop);
 	if (unpacked == NULL &&
@@ -181,9 +184,6 @@ visit(Plan **node, SmrtStep *step, int limit)
 			break;
 	}
 	step->in_workers = above.in_workers;
-	cost = own_cost(*node);
-	step->all_wanted = wants_all(*node, above.all_wanted);
-	is_lifted = smrt_lift_arguments(*node, step);
 	step->all_wanted = above.all_wanted;
 	if (unpacked != NULL)
 		*node = split(unpacked, step, limit);

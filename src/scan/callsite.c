@@ -6,8 +6,12 @@
  * Who batches the call asks it first, and neither evaluates the arguments of a
  * row nor sends it where the guard says no.
  *
+ * What a model that returns sets gives for a row is an array in a column, which is
+ * unnested where the set was.
+ *
  * Not found, and so left to run row by row, are calls whose arguments or guard
- * call something volatile, and functions that have a SET clause.  Of a call in
+ * call something volatile, functions that have a SET clause, sets of arrays or of
+ * records without a type, and those that are streamed.  Of a call in
  * another's arguments or guard, only the inner one is found: once that is a
  * column, the other can be.
  */
@@ -16,6 +20,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "model/model.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -23,6 +28,7 @@
 #include "pg/compat.h"
 #include "scan/callsite.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 typedef enum CallKind
@@ -39,6 +45,7 @@ typedef struct Finder
 	Oid			language;
 	List	   *copied;
 	List	   *guard;			/* of where we are */
+	bool		in_from;		/* the expression is a function in FROM */
 	List	   *calls;			/* of SmrtCallSite */
 } Finder;
 
@@ -60,7 +67,9 @@ static bool is_model_call(Node *node, Oid language);
 static CallKind kind_of(Node *node, Oid language);
 static bool is_ours(HeapTuple tuple);
 static CallKind kind_by_symbol(HeapTuple tuple);
-static bool can_be_column(FuncExpr *call, List *guard);
+static bool can_be_column(FuncExpr *call, const Finder *finder);
+static bool can_be_array(const FuncExpr *call, bool in_from);
+static Expr *array_of(FuncExpr *call);
 static bool contains_subplan(Node *node, void *context);
 static bool exists(Node *node, Finder *finder);
 
@@ -113,6 +122,16 @@ smrt_callsite_find_in_arguments(Node *node, const SmrtCallScope *scope)
 	return finder.calls;
 }
 
+List *
+smrt_callsite_find_in_function(Node *function, const SmrtCallScope *scope)
+{
+	Finder		finder = {.language = scope->language,.copied = scope->copied,
+	.in_from = true};
+
+	(void) (expression_returns_set(function) ? find_arguments : find_calls) (function, &finder);
+	return finder.calls;
+}
+
 /*
  * A row that FILTER leaves out is not evaluated.  Nor is every row by functions
  * like lag() and first_value(), to which an argument that can fail stays.
@@ -127,6 +146,9 @@ find_arguments(Node *node, Finder *finder)
 		return false;
 	if (!smrt_callsite_takes_rows(node, &arguments, &filter))
 		return expression_tree_walker(node, find_arguments, finder);
+	if (is_model_call(node, finder->language) &&
+		add_call((FuncExpr *) node, finder))
+		return false;
 	if (filter != NULL && *filter != NULL)
 	{
 		(void) find_calls((Node *) *filter, finder);
@@ -318,7 +340,8 @@ add_call(FuncExpr *call, Finder *finder)
 	site->guard = finder->guard;
 	site->copied = list_member_int(finder->copied, call->location);
 	site->is_invoke = kind == CALL_OF_INVOKE;
-	if (!can_be_column(call, finder->guard) ||
+	site->value = call->funcretset ? array_of(call) : (Expr *) call;
+	if (!can_be_column(call, finder) ||
 		!read_undeclared(site, kind))
 		return false;
 	if (smrt_callsite_number(finder->calls, call) == 0)
@@ -369,17 +392,13 @@ smrt_callsite_number(List *calls, FuncExpr *call)
 	return 0;
 }
 
-/*
- * Asked of two equal calls only: a definition that is not valid is the business
- * of the call, which may never be made.
- */
 static bool
 is_deterministic(const SmrtCallSite *site)
 {
 	if (site->is_invoke)
 		return false;
 	return site->endpoint != NULL ||
-		smrt_model_read(site->call->funcid)->deterministic;
+		smrt_model_glance(site->call->funcid).deterministic;
 }
 
 bool
@@ -459,7 +478,7 @@ kind_by_symbol(HeapTuple tuple)
 }
 
 static bool
-can_be_column(FuncExpr *call, List *guard)
+can_be_column(FuncExpr *call, const Finder *finder)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
 	bool		has_settings;
@@ -469,11 +488,37 @@ can_be_column(FuncExpr *call, List *guard)
 	has_settings = !heap_attisnull(tuple, Anum_pg_proc_proconfig, NULL);
 	ReleaseSysCache(tuple);
 	/* Models are volatile, so this finds nested calls too. */
-	return !has_settings && !call->funcretset &&
+	return !has_settings && 
+		(!call->funcretset || can_be_array(call, finder->in_from)) &&
 		!contain_volatile_functions((Node *) call->args) &&
-		!contain_volatile_functions((Node *) guard) &&
+		!contain_volatile_functions((Node *) finder->guard) &&
 	/* Asked twice, a subquery may answer twice: who knows what it calls. */
-		!contains_subplan((Node *) guard, NULL);
+		!contains_subplan((Node *) finder->guard, NULL);
+}
+
+/*
+ * Out of an array, the columns of a record have no names for EXPLAIN, unless FROM
+ * gives them some.  A stream's pieces are wanted as they come.
+ */
+static bool
+can_be_array(const FuncExpr *call, bool in_from)
+{
+	return OidIsValid(get_array_type(call->funcresulttype)) &&
+		(call->funcresulttype != RECORDOID || in_from) &&
+		!smrt_model_glance(call->funcid).stream;
+}
+
+static Expr *
+array_of(FuncExpr *call)
+{
+	ArrayExpr  *array = makeNode(ArrayExpr);
+
+	array->array_typeid = get_array_type(call->funcresulttype);
+	array->array_collid = call->funccollid;
+	array->element_typeid = call->funcresulttype;
+	array->elements = list_make1(call);
+	array->location = -1;
+	return (Expr *) array;
 }
 
 static bool

@@ -14,6 +14,8 @@ typedef struct SmrtCallSite
 	const char *endpoint;		/* of a call without a declared model, or NULL */
 	int			max_rows;		/* of such a call; 0: the default */
 	bool		is_invoke;		/* sagemaker_invoke(): there is no model */
+	Expr	   *value;			/* what the column has: the call, or, of one that
+								 * gives a set, an array of that */
 	bool		copied;			/* the statement has it several times at one
 								 * place */
 	List	   *guard;			/* of Expr, all true for rows that get there; NIL:
@@ -35,11 +37,16 @@ extern SmrtCallScope smrt_callsite_scope(Query *query, Oid language);
 
 /*
  * The calls of model functions in an expression or target list, or only those in
- * what its aggregates, window functions and set-returning functions take in.
+ * what its aggregates, window functions and set-returning functions take in, and
+ * those set-returning functions that are models themselves.
  */
 extern List *smrt_callsite_find(Node *node, const SmrtCallScope *scope);
 extern List *smrt_callsite_find_in_arguments(Node *node,
 											 const SmrtCallScope *scope);
+
+/* Those in the expression of a function in FROM. */
+extern List *smrt_callsite_find_in_function(Node *function,
+											const SmrtCallScope *scope);
 
 /*
  * Whether node is one of those, and where its arguments and its FILTER (NULL: it

@@ -1,14 +1,16 @@
 /*
- * Nested loops that only call.
+ * Nested loops whose inner side is a function scan that calls.
  *
- * The function scan on the inner side gives one row for each of the outer side,
- * so that the loop is a projection: inner columns are what the call returned, or
- * fields of it, and its arguments are the outer columns that the loop hands down
- * as parameters.
+ * The arguments of the call are outer columns that the loop hands down as
+ * parameters.  Where the function scan gives one row for each of the outer side,
+ * the loop is a projection: inner columns are what the call returned, or fields
+ * of it.  Else it stays, and what the function calls becomes a column of the outer
+ * side, which is handed down like the others.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "funcapi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -21,11 +23,15 @@ typedef struct Loop
 	NestLoop   *join;
 	FunctionScan *inner;
 	FuncExpr   *call;			/* its arguments in outer columns */
-	List	   *subplans;		/* of Plan: the statement's */
+	PlannedStmt *statement;
 	bool		is_composite;
 	bool		understood;
 } Loop;
 
+static bool lift(Loop *loop, SmrtStep *step);
+static void declare_columns(RangeTblFunction *function);
+static Node *inner_arguments(Node *node, Loop *loop);
+static Param *hand_down(Var *column, Loop *loop);
 static bool is_bare_call(const NestLoop *join, Loop *loop);
 static bool reads_parameters(Node *node, Loop *loop);
 static Node *outer_arguments(Node *node, Loop *loop);
@@ -39,7 +45,7 @@ smrt_lateral_unpack(Plan *node, SmrtStep *step, int limit)
 {
 	SmrtRewrite rewrite = {.step = step,.same_numbers = true,.varno = INDEX_VAR};
 	NestLoop   *join = (NestLoop *) node;
-	Loop		loop = {.join = join,.subplans = step->subplans,.understood = true};
+	Loop		loop = {.join = join,.statement = step->statement,.understood = true};
 	Node	   *call;
 	List	   *target_list;
 	List	   *quals;
@@ -74,6 +80,117 @@ smrt_lateral_unpack(Plan *node, SmrtStep *step, int limit)
 	scan->extParam = node->extParam;
 	scan->allParam = node->allParam;
 	return scan;
+}
+
+bool
+smrt_lateral_lift(Plan *node, SmrtStep *step)
+{
+	Loop		loop = {.join = (NestLoop *) node,.statement = step->statement};
+	bool		is_lifted = false;
+
+	if (!IsA(node, NestLoop) || !IsA(node->righttree, FunctionScan))
+		return false;
+	loop.inner = (FunctionScan *) node->righttree;
+	if (list_length(loop.inner->functions) != 1 ||
+		reads_parameters((Node *) loop.inner->functions, &loop))
+		return false;
+	/* Calls that others depend on come first, in a scan further below. */
+	while (lift(&loop, step))
+		is_lifted = true;
+	return is_lifted;
+}
+
+static bool
+lift(Loop *loop, SmrtStep *step)
+{
+	SmrtRewrite rewrite = {.step = step,.varno = OUTER_VAR,.keep_leaves = true};
+	RangeTblFunction *function = linitial(loop->inner->functions);
+	Node	   *expr = outer_arguments(function->funcexpr, loop);
+
+	/* One that is the same for all rows of the loop is made once. */
+	if (equal(expr, function->funcexpr))
+		return false;
+	rewrite.calls = smrt_callsite_find_in_function(expr, &step->scope);
+	if (rewrite.calls == NIL)
+		return false;
+	loop->join->join.plan.lefttree =
+		smrt_rewrite_append(loop->join->join.plan.lefttree, &rewrite);
+	expr = expression_returns_set(expr) ?
+		smrt_rewrite_replace_in_arguments(expr, &rewrite) :
+		smrt_rewrite_replace(expr, &rewrite);
+	declare_columns(function);
+	function->funcexpr = inner_arguments(expr, loop);
+	return true;
+}
+
+/* Of a record, whose columns the function's declaration said. */
+static void
+declare_columns(RangeTblFunction *function)
+{
+	TupleDesc	tupdesc;
+
+	if (exprType(function->funcexpr) != RECORDOID ||
+		function->funccolnames != NIL)
+		return;
+	tupdesc = get_expr_result_tupdesc(function->funcexpr, false);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(tupdesc, i);
+
+		function->funccolnames = lappend(function->funccolnames,
+										 makeString(pstrdup(NameStr(column->attname))));
+		function->funccoltypes = lappend_oid(function->funccoltypes,
+											 column->atttypid);
+		function->funccoltypmods = lappend_int(function->funccoltypmods,
+											   column->atttypmod);
+		function->funccolcollations = lappend_oid(function->funccolcollations,
+												  column->attcollation);
+	}
+}
+
+/* The other way round; a column that was not handed down is from now on. */
+static Node *
+inner_arguments(Node *node, Loop *loop)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+		return (Node *) hand_down((Var *) node, loop);
+	return expression_tree_mutator(node, inner_arguments, loop);
+}
+
+static Param *
+hand_down(Var *column, Loop *loop)
+{
+	RangeTblFunction *function = linitial(loop->inner->functions);
+	Plan	   *plan = &loop->inner->scan.plan;
+	NestLoopParam *handed = NULL;
+	Param	   *param = makeNode(Param);
+	ListCell   *cell;
+
+	foreach(cell, loop->join->nestParams)
+		if (equal(((NestLoopParam *) lfirst(cell))->paramval, column))
+			handed = lfirst(cell);
+	if (handed == NULL)
+	{
+		List	  **types = &loop->statement->paramExecTypes;
+
+		handed = makeNode(NestLoopParam);
+		handed->paramno = list_length(*types);
+		handed->paramval = column;
+		*types = lappend_oid(*types, column->vartype);
+		loop->join->nestParams = lappend(loop->join->nestParams, handed);
+		plan->extParam = bms_add_member(plan->extParam, handed->paramno);
+		plan->allParam = bms_add_member(plan->allParam, handed->paramno);
+	}
+	function->funcparams = bms_add_member(function->funcparams, handed->paramno);
+	param->paramkind = PARAM_EXEC;
+	param->paramid = handed->paramno;
+	param->paramtype = column->vartype;
+	param->paramtypmod = column->vartypmod;
+	param->paramcollid = column->varcollid;
+	param->location = -1;
+	return param;
 }
 
 /*
@@ -121,7 +238,7 @@ reads_parameters(Node *node, Loop *loop)
 		return false;
 	if (IsA(node, SubPlan))
 	{
-		Plan	   *plan = list_nth(loop->subplans, ((SubPlan *) node)->plan_id - 1);
+		Plan	   *plan = list_nth(loop->statement->subplans, ((SubPlan *) node)->plan_id - 1);
 
 		foreach(cell, loop->join->nestParams)
 			if (bms_is_member(((NestLoopParam *) lfirst(cell))->paramno,

@@ -13,4 +13,10 @@
  */
 extern Plan *smrt_lateral_unpack(Plan *node, SmrtStep *step, int limit);
 
+/*
+ * What the function scan on a nested loop's inner side calls for each outer row is
+ * computed by a scan over the outer side from now on.  False: it calls nothing.
+ */
+extern bool smrt_lateral_lift(Plan *node, SmrtStep *step);
+
 #endif							/* SMRT_SCAN_LATERAL_H */

@@ -8,7 +8,8 @@
 
 /*
  * Calls in the arguments of node's aggregates, window functions and set-returning
- * functions are computed by a scan below it from now on.  False: there are none.
+ * functions, and sets that models give, are computed by a scan below it from now
+ * on.  False: there are none.
  */
 extern bool smrt_lift_arguments(Plan *node, SmrtStep *step);
 

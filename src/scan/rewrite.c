@@ -14,6 +14,7 @@ static void move_run_condition(Plan *node, SmrtRewrite *rewrite);
 static Node *renumber(Node *node, SmrtRewrite *rewrite);
 static List *give_leaves(Plan *node, SmrtRewrite *rewrite);
 static bool find_leaves(Node *node, SmrtRewrite *rewrite);
+static Node *unnest(int number, const SmrtRewrite *rewrite);
 static int	number_of(Node *leaf, const SmrtRewrite *rewrite);
 static int	position(List *list, Node *node);
 
@@ -52,18 +53,19 @@ smrt_rewrite_scan(Plan *child, SmrtRewrite *rewrite, List *target_list,
 	foreach(cell, rewrite->calls)
 	{
 		SmrtCallSite *site = lfirst(cell);
-		Node	   *call = smrt_rewrite_replace((Node *) site->call, rewrite);
+		Node	   *value = smrt_rewrite_replace((Node *) site->value, rewrite);
 		List	   *arguments = (List *) smrt_rewrite_replace((Node *) site->arguments,
 															  rewrite);
 		Node	   *guard = site->guard == NIL ? NULL :
 			smrt_rewrite_replace((Node *) make_ands_explicit(site->guard), rewrite);
 
 		columns = lappend(columns,
-						  makeTargetEntry((Expr *) call,
+						  makeTargetEntry((Expr *) value,
 										  list_length(columns) + 1, NULL, false));
 		models = lappend(models, smrt_predictscan_model(site));
 		expressions = lappend(expressions, lcons(guard, arguments));
 	}
+	rewrite->keep_calls = false;
 	scan = smrt_predictscan_make(child, target_list, columns, rewrite->n_columns,
 								 models, expressions, limit,
 								 rewrite->step->all_wanted);
@@ -71,6 +73,34 @@ smrt_rewrite_scan(Plan *child, SmrtRewrite *rewrite, List *target_list,
 	/* Else workers could not tell what they have sent. */
 	scan->scan.plan.parallel_aware = rewrite->step->in_workers;
 	return scan;
+}
+
+Plan *
+smrt_rewrite_append(Plan *child, SmrtRewrite *rewrite)
+{
+	List	   *target_list = NIL;
+	ListCell   *cell;
+
+	foreach(cell, child->targetlist)
+	{
+		TargetEntry *entry = flatCopyTargetEntry(lfirst(cell));
+
+		entry->expr = (Expr *) smrt_rewrite_column(INDEX_VAR, entry->resno,
+												   (Node *) entry->expr);
+		target_list = lappend(target_list, entry);
+	}
+	rewrite->n_columns = list_length(target_list);
+	foreach(cell, rewrite->calls)
+	{
+		Node	   *value = (Node *) ((SmrtCallSite *) lfirst(cell))->value;
+		int			number = list_length(target_list) + 1;
+
+		target_list = lappend(target_list,
+							  makeTargetEntry((Expr *) smrt_rewrite_column(INDEX_VAR, number, value),
+											  number, NULL, false));
+	}
+	return &smrt_rewrite_scan(child, rewrite, target_list,
+							  smrt_rewrite_columns_of(child), 0)->scan.plan;
 }
 
 List *
@@ -170,6 +200,52 @@ smrt_rewrite_replace(Node *node, SmrtRewrite *rewrite)
 												rewrite->n_columns + number, node);
 	}
 	return expression_tree_mutator(node, smrt_rewrite_replace, rewrite);
+}
+
+Node *
+smrt_rewrite_replace_in_arguments(Node *node, SmrtRewrite *rewrite)
+{
+	List	  **arguments;
+	Expr	  **filter;
+	Node	   *new_arguments;
+	Node	   *new_filter;
+	int			number;
+
+	if (node == NULL)
+		return NULL;
+	if (!smrt_callsite_takes_rows(node, &arguments, &filter))
+		return expression_tree_mutator(node, smrt_rewrite_replace_in_arguments,
+									   rewrite);
+	number = IsA(node, FuncExpr) ?
+		smrt_callsite_number(rewrite->calls, (FuncExpr *) node) : 0;
+	if (number > 0)
+		return unnest(number, rewrite);
+	new_arguments = smrt_rewrite_replace((Node *) *arguments, rewrite);
+	new_filter = filter ? smrt_rewrite_replace((Node *) *filter, rewrite) : NULL;
+	node = copyObject(node);
+	(void) smrt_callsite_takes_rows(node, &arguments, &filter);
+	*arguments = (List *) new_arguments;
+	if (filter != NULL)
+		*filter = (Expr *) new_filter;
+	return node;
+}
+
+/* The set that a call gives, out of its column. */
+static Node *
+unnest(int number, const SmrtRewrite *rewrite)
+{
+	SmrtCallSite *site = list_nth(rewrite->calls, number - 1);
+	Var		   *column = smrt_rewrite_column(rewrite->varno,
+											 rewrite->n_columns + number,
+											 (Node *) site->value);
+	FuncExpr   *set = makeFuncExpr(smrt_function_unnest(),
+								   site->call->funcresulttype,
+								   list_make1(column), site->call->funccollid,
+								   site->call->funccollid,
+								   COERCE_EXPLICIT_CALL);
+
+	set->funcretset = true;
+	return (Node *) set;
 }
 
 Var *

@@ -12,8 +12,7 @@
 typedef struct SmrtStep
 {
 	SmrtCallScope scope;
-	List	   *range_table;
-	List	   *subplans;		/* of Plan */
+	PlannedStmt *statement;
 	int			next_node_id;
 	bool		in_workers;		/* below a Gather */
 	bool		all_wanted;		/* what is above reads all rows, or fails */
@@ -52,11 +51,24 @@ extern CustomScan *smrt_rewrite_scan(Plan *child, SmrtRewrite *rewrite,
 									 List *target_list, List *columns,
 									 int limit);
 
+/*
+ * A scan over child that gives what child gives, at the same numbers, and after
+ * that the calls.
+ */
+extern Plan *smrt_rewrite_append(Plan *child, SmrtRewrite *rewrite);
+
 /* The child's columns as a scan over it sees them: its first columns. */
 extern List *smrt_rewrite_columns_of(Plan *child);
 
 /* Leaves and calls become columns, unless they are kept. */
 extern Node *smrt_rewrite_replace(Node *node, SmrtRewrite *rewrite);
+
+/*
+ * The same where smrt_callsite_find_in_arguments() has looked.  Elsewhere an equal
+ * call is another one: it is about a group, or there is no row below.
+ */
+extern Node *smrt_rewrite_replace_in_arguments(Node *node,
+											   SmrtRewrite *rewrite);
 
 /* A column that has of's type. */
 extern Var *smrt_rewrite_column(int varno, int number, Node *of);

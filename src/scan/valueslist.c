@@ -94,7 +94,7 @@ spread_column(Spread *spread, SmrtStep *step)
 		values = lappend(values, makeBoolConst(its != NIL, false));
 		lfirst(row) = list_concat(values, its != NIL ? its : nulls_like(some));
 	}
-	name_columns(rt_fetch(node->scan.scanrelid, step->range_table),
+	name_columns(rt_fetch(node->scan.scanrelid, step->statement->rtable),
 				 1 + list_length(some));
 
 	reached = makeBoolConst(true, false);

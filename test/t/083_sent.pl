@@ -41,6 +41,10 @@ CREATE FUNCTION guesses(x int, s text, OUT a int, OUT c text) LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS '{"endpoint": "echo", "deterministic": false}';
 CREATE FUNCTION definer(s text) RETURNS text LANGUAGE sagemaker SECURITY DEFINER
 	PARALLEL SAFE COST 10000 AS 'echo';
+CREATE FUNCTION pieces(s text) RETURNS SETOF text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 ROWS 1 AS 'echo';
+CREATE FUNCTION guessed_pieces(s text) RETURNS SETOF text LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 ROWS 1 AS '{"endpoint": "echo", "deterministic": false}';
 CREATE VIEW scored AS SELECT id, fs(s) AS p FROM wide;
 CREATE FUNCTION inlined(s text) RETURNS text LANGUAGE sql AS 'SELECT guess($1)';
 ANALYZE wide; ANALYZE parts;
@@ -105,6 +109,15 @@ for (
 	[ 'SELECT w.id, p FROM wide w LEFT JOIN LATERAL fs(w.s) p ON true LIMIT 10', 10 ],
 	[ "SELECT w.id, p FROM wide w, LATERAL fs(w.s) p WHERE w.id <= 10 AND fs50(p) > '0003'", 10, 10 ],
 	[ "SELECT l.* FROM (SELECT id / 100 AS id, s FROM wide WHERE id IN (100, 200, 300)) w, LATERAL guesses(w.id, w.s) l", 21 / 5 ],
+	# Sets go like single values.
+	[ 'SELECT pieces(s), id FROM wide WHERE id <= 40', 8, 16, 16 ],
+	[ 'SELECT pieces(s), pieces(s) FROM wide WHERE id < 4', 3 ],
+	[ 'SELECT guessed_pieces(s), guessed_pieces(s) FROM wide WHERE id < 4', 3, 3 ],
+	[ 'SELECT count(p) FROM wide, LATERAL pieces(s) p', (100) x 10 ],
+	[ "SELECT w.id, p FROM wide w LEFT JOIN LATERAL pieces(w.s) p ON p > '0003' WHERE w.id <= 40", 8, 16, 16 ],
+	[ 'SELECT w.id, p, n FROM wide w, LATERAL fs(w.s) WITH ORDINALITY r(p, n) WHERE w.id <= 40', 8, 16, 16 ],
+	[ 'SELECT w.id, n FROM wide w, LATERAL generate_series(1, fs(w.s)::int) n WHERE w.id <= 40 AND n = 1', 8, 16, 16 ],
+	[ "SELECT w.id, p FROM wide w, LATERAL pieces('0000') p WHERE w.id < 4", 1 ],
 	[ "INSERT INTO parts VALUES (1, fs('0001')), (2, fs('0002')), (3, '0003')", 2 ],
 	[ "VALUES (1, fs('0001') || 'a'), (2, fs('0002') || 'a'), (3, fs('0003') || 'b')", 1, 2 ],
 	[ 'SELECT count(*) FROM (SELECT id, fs(s) FROM wide) q' ],

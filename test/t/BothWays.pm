@@ -60,6 +60,22 @@ CREATE FUNCTION funsafe(x int) RETURNS int LANGUAGE sagemaker COST 10000 AS 'ech
 CREATE FUNCTION fsecret(x int) RETURNS int LANGUAGE sagemaker
 	PARALLEL SAFE COST 10000 AS 'echo';
 REVOKE EXECUTE ON FUNCTION fsecret FROM PUBLIC;
+-- Sets: the fields of a line, the elements of a list.
+CREATE FUNCTION fset(a int, b int) RETURNS SETOF int LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 ROWS 2 AS '{"endpoint": "echo", "nulls": "skip"}';
+CREATE FUNCTION ftable(v jsonb) RETURNS TABLE (a int, c text) LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 ROWS 3 AS '{"endpoint": "echo", "format": "jsonlines"}';
+CREATE TYPE pair AS (a int, c text);
+CREATE FUNCTION fpairs(v jsonb) RETURNS SETOF pair LANGUAGE sagemaker STRICT
+	PARALLEL SAFE COST 10000 ROWS 3 AS '{"endpoint": "echo", "format": "jsonlines"}';
+CREATE FUNCTION farrays(v jsonb) RETURNS SETOF int[] LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 ROWS 3 AS '{"endpoint": "echo", "format": "jsonlines"}';
+CREATE FUNCTION fsetbad(s text) RETURNS SETOF int LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 ROWS 2 AS 'echo';
+CREATE FUNCTION fsetnull(s text) RETURNS SETOF int LANGUAGE sagemaker
+	PARALLEL SAFE COST 10000 ROWS 2 AS '{"endpoint": "echo", "on_error": "null"}';
+CREATE FUNCTION some_of(n int) RETURNS jsonb LANGUAGE sql IMMUTABLE AS
+	$$SELECT coalesce(jsonb_agg(jsonb_build_object('a', nullif(i, 2), 'c', 'c' || i)), '[]') FROM generate_series(1, $1) i$$;
 -- Calls of models in other functions.
 CREATE FUNCTION wraps(x int) RETURNS int LANGUAGE sql AS 'SELECT f($1)';
 CREATE FUNCTION computes(x int) RETURNS int LANGUAGE plpgsql AS $$
@@ -119,7 +135,6 @@ CREATE TABLE r (LIKE t);
 INSERT INTO r SELECT * FROM t;
 ALTER TABLE r ENABLE ROW LEVEL SECURITY;
 CREATE POLICY even ON r USING (id % 2 = 0) WITH CHECK (id % 2 = 0);
-CREATE TYPE pair AS (a int, b text);
 ANALYZE;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO reader;
 SQL
