@@ -298,6 +298,12 @@ smrt_engine_is_full(const SmrtEngine *engine)
 }
 
 bool
+smrt_engine_is_filling(const SmrtEngine *engine)
+{
+	return engine->open != NIL;
+}
+
+bool
 smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 {
 	Row		   *row;

@@ -76,6 +76,9 @@ extern void smrt_engine_finish(SmrtEngine *engine);
  */
 extern bool smrt_engine_is_full(const SmrtEngine *engine);
 
+/* Whether rows wait for more, to be sent together. */
+extern bool smrt_engine_is_filling(const SmrtEngine *engine);
+
 /*
  * The oldest row that was not handed out: true if it is there, or, with wait,
  * as soon as it is.  False: not yet, or none left.

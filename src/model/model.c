@@ -65,7 +65,7 @@ static void divide_columns(SmrtModel *model);
 SmrtModel *
 smrt_model_read(Oid function)
 {
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	HeapTuple	tuple = SearchSysCacheCopy1(PROCOID, ObjectIdGetDatum(function));
 	SmrtModel  *model = palloc0(sizeof(SmrtModel));
 	Form_pg_proc proc;
 	bool		is_null;
@@ -98,7 +98,7 @@ smrt_model_read(Oid function)
 	check_format(model);
 	divide_columns(model);
 	smrt_prompt_prepare(model);
-	ReleaseSysCache(tuple);
+	heap_freetuple(tuple);
 	return model;
 }
 

@@ -190,7 +190,7 @@ typedef struct SmrtModel
 /*
  * Reads and checks what pg_proc says of a function, in the current memory
  * context.  Raises an error that names the option, argument or label that is
- * wrong.
+ * wrong, and holds nothing but memory then.
  */
 extern SmrtModel *smrt_model_read(Oid function);
 

@@ -102,7 +102,12 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 	step.statement = statement;
 	step.next_node_id = FIRST_NODE_ID;
 	visit(&statement->planTree, &step, 0);
-	visit_list(statement->subplans, &step);
+	/* A CTE's plan comes before those that read it. */
+	for (int i = list_length(statement->subplans); i > 0; i--)
+	{
+		smrt_unread_drop_in_cte(i, &step);
+		visit((Plan **) &lfirst(list_nth_cell(statement->subplans, i - 1)), &step, 0);
+	}
 	statement->dependsOnRole |= step.depends_on_role;
 	if (step.call_cost > 0)
 		reconsider_jit(statement, step.call_cost);

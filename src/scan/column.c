@@ -68,6 +68,8 @@ static Datum give_of_model(SmrtColumn *column, bool *is_null);
 static Datum give_of_invoke(SmrtColumn *column, bool *is_null);
 static Identity become(Oid owner);
 static void become_again(const Identity *before);
+static const char *definition_problem(SmrtColumn *column);
+static bool is_of_definition(int sqlerrcode);
 static void explain_failures(const SmrtModel *model, ExplainState *es);
 static void explain_counts(const SmrtEngineCounts *counts, ExplainState *es);
 
@@ -146,6 +148,12 @@ smrt_column_prepare(SmrtColumn *column)
 															SMRT_MODEL_MAX_ROWS)),
 											  column->n_arguments, column->types);
 	MemoryContextSwitchTo(before);
+}
+
+int
+smrt_column_max_rows(const SmrtColumn *column)
+{
+	return column->site != NULL ? 1 : column->model->max_rows;
 }
 
 int
@@ -248,6 +256,13 @@ smrt_column_is_full(const SmrtColumn *column)
 {
 	return (column->engine != NULL && smrt_engine_is_full(column->engine)) ||
 		(column->invocations != NULL && smrt_invocations_is_full(column->invocations));
+}
+
+bool
+smrt_column_is_filling(const SmrtColumn *column)
+{
+	return !smrt_column_is_full(column) && column->engine != NULL &&
+		smrt_engine_is_filling(column->engine);
 }
 
 void
@@ -357,10 +372,9 @@ void
 smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
 					ExplainState *es)
 {
-	const SmrtModel *model;
+	const char *problem = definition_problem(column);
+	const SmrtModel *model = column->model;
 
-	smrt_column_prepare(column);
-	model = column->model;
 	ExplainOpenGroup("Model", NULL, true, es);
 	if (model == NULL)
 		ExplainPropertyText("Function", get_func_name(column->function.fn_oid), es);
@@ -373,6 +387,8 @@ smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
 		ExplainPropertyInteger("Max Bytes per Request", "bytes", model->max_bytes,
 							   es);
 	}
+	if (problem != NULL)
+		ExplainPropertyText("Definition Not Valid", problem, es);
 	ExplainPropertyInteger("Max Requests in Flight", NULL,
 						   model ? model->concurrency : smrt_settings.concurrency,
 						   es);
@@ -381,6 +397,47 @@ smrt_column_explain(SmrtColumn *column, const SmrtEngineCounts *counts,
 	if (es->analyze && model != NULL && counts->failed > 0)
 		explain_failures(model, es);
 	ExplainCloseGroup("Model", NULL, true, es);
+}
+
+/*
+ * What is wrong with the definition, or NULL.  It is said and not raised: row by
+ * row, EXPLAIN does not look at a definition.  No subtransaction is needed, as
+ * reading it holds nothing but memory.
+ */
+static const char *
+definition_problem(SmrtColumn *column)
+{
+	MemoryContext before = CurrentMemoryContext;
+	const char *volatile problem = NULL;
+
+	PG_TRY();
+	{
+		smrt_column_prepare(column);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(before);
+		if (!is_of_definition(geterrcode()))
+			PG_RE_THROW();
+		problem = CopyErrorData()->message;
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return problem;
+}
+
+static bool
+is_of_definition(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			return true;
+		default:
+			return false;
+	}
 }
 
 /* Of this process; a worker's are in its warnings. */

@@ -27,7 +27,10 @@ extern SmrtColumn *smrt_column_create(List *model, List *expressions,
  */
 extern void smrt_column_prepare(SmrtColumn *column);
 
-/* How many rows its requests in flight can hold.  After smrt_column_prepare(). */
+/* How many rows a request can hold.  After smrt_column_prepare(), as the next. */
+extern int	smrt_column_max_rows(const SmrtColumn *column);
+
+/* How many rows its requests in flight can hold. */
 extern int	smrt_column_window(const SmrtColumn *column);
 
 /*
@@ -38,6 +41,9 @@ extern void smrt_column_take(SmrtColumn *column, ExprContext *econtext);
 
 /* Whether rows should be given out before more are taken in. */
 extern bool smrt_column_is_full(const SmrtColumn *column);
+
+/* Whether it is not, and rows wait for more, to be sent together. */
+extern bool smrt_column_is_filling(const SmrtColumn *column);
 
 /* No more rows for now: what waits for more of them is sent. */
 extern void smrt_column_finish(SmrtColumn *column);

@@ -50,6 +50,7 @@ typedef struct PredictScan
 	int			n_queued;
 	int64		n_taken;		/* rows taken in since the scan began */
 	int			full_window;	/* most rows to hold */
+	int			widest;			/* most rows of any column's requests */
 	int			limit;			/* rows that are wanted; 0: all */
 	bool		all_wanted;		/* nobody will stop before the end */
 	bool		prepared;		/* a row has come */
@@ -70,7 +71,9 @@ static void prepare(PredictScan *scan);
 static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
 static int64 rows_to_hold(const PredictScan *scan);
-static bool any_is_full(const PredictScan *scan);
+static bool has_room(const PredictScan *scan);
+static bool any(const PredictScan *scan,
+				bool (*is_so) (const SmrtColumn *column));
 static void take_in(PredictScan *scan, TupleTableSlot *slot);
 static void give_out(PredictScan *scan);
 static void end(CustomScanState *node);
@@ -198,6 +201,7 @@ prepare(PredictScan *scan)
 	{
 		smrt_column_prepare(scan->columns[i]);
 		window = Max(window, smrt_column_window(scan->columns[i]));
+		scan->widest = Max(scan->widest, smrt_column_max_rows(scan->columns[i]));
 	}
 	scan->full_window = window;
 	scan->prepared = true;
@@ -241,7 +245,7 @@ read_ahead(PredictScan *scan)
 	while (!scan->exhausted &&
 		   (scan->n_queued == 0 ||
 			(scan->n_queued < wanted &&
-			 scan->n_queued < scan->full_window && !any_is_full(scan))))
+			 scan->n_queued < scan->full_window && has_room(scan))))
 	{
 		TupleTableSlot *slot = ExecProcNode(outerPlanState(scan));
 
@@ -286,11 +290,23 @@ rows_to_hold(const PredictScan *scan)
 	return Min(wanted, scan->n_queued + scan->limit - scan->n_taken);
 }
 
+/*
+ * Until one call has all in flight that it may have.  Beyond that, where another
+ * call's requests are larger, until its next one is full: two of those are held at
+ * most.
+ */
 static bool
-any_is_full(const PredictScan *scan)
+has_room(const PredictScan *scan)
+{
+	return !any(scan, smrt_column_is_full) ||
+		(scan->n_queued < 2 * scan->widest && any(scan, smrt_column_is_filling));
+}
+
+static bool
+any(const PredictScan *scan, bool (*is_so) (const SmrtColumn *column))
 {
 	for (int i = 0; i < scan->n_columns; i++)
-		if (smrt_column_is_full(scan->columns[i]))
+		if (is_so(scan->columns[i]))
 			return true;
 	return false;
 }

@@ -14,6 +14,17 @@
 /* A column's number, as pull_varattnos() has it. */
 #define MEMBER(number) ((number) - FirstLowInvalidHeapAttributeNumber)
 
+/* Scans of a CTE. */
+typedef struct Readers
+{
+	int			number;			/* of its subplan */
+	int			count;
+	Bitmapset  *read;
+} Readers;
+
+static void drop_in_join(Join *join, SmrtStep *step);
+static void find_readers(Plan *node, Readers *readers);
+static void find_in_list(List *plans, Readers *readers);
 static void drop(Plan *plan, Bitmapset *read, SmrtStep *step);
 static void drop_in_subquery(SubqueryScan *node, List *entries, SmrtStep *step);
 static Bitmapset *columns_read(int varno, List *target_list, List *quals);
@@ -32,6 +43,87 @@ smrt_unread_drop(Plan *node, SmrtStep *step)
 		drop(node->lefttree,
 			 with_columns(columns_read(OUTER_VAR, node->targetlist, node->qual),
 						  ((Agg *) node)->numCols, ((Agg *) node)->grpColIdx), step);
+	else if (IsA(node, NestLoop) || IsA(node, MergeJoin) || IsA(node, HashJoin))
+		drop_in_join((Join *) node, step);
+}
+
+/* Scans below a join give whatever they have, if that needs no projection. */
+static void
+drop_in_join(Join *join, SmrtStep *step)
+{
+	List	   *clauses = list_concat_copy(join->joinqual, join->plan.qual);
+	ListCell   *cell;
+
+	if (IsA(join, MergeJoin))
+		clauses = list_concat(clauses, ((MergeJoin *) join)->mergeclauses);
+	if (IsA(join, HashJoin))
+		clauses = list_concat(clauses, ((HashJoin *) join)->hashclauses);
+	if (IsA(join, NestLoop))
+		foreach(cell, ((NestLoop *) join)->nestParams)
+			clauses = lappend(clauses, ((NestLoopParam *) lfirst(cell))->paramval);
+	drop(join->plan.lefttree,
+		 columns_read(OUTER_VAR, join->plan.targetlist, clauses), step);
+	drop(join->plan.righttree,
+		 columns_read(INNER_VAR, join->plan.targetlist, clauses), step);
+}
+
+void
+smrt_unread_drop_in_cte(int number, SmrtStep *step)
+{
+	List	   *subplans = step->statement->subplans;
+	Readers		readers = {.number = number};
+
+	find_readers(step->statement->planTree, &readers);
+	find_in_list(subplans, &readers);
+	if (readers.count > 0)
+		drop(list_nth(subplans, number - 1), readers.read, step);
+}
+
+/* In all nodes that there are, or else a column would be NULL that is read. */
+static void
+find_readers(Plan *node, Readers *readers)
+{
+	if (node == NULL)
+		return;
+	if (IsA(node, CteScan) && ((CteScan *) node)->ctePlanId == readers->number)
+	{
+		readers->count++;
+		readers->read = bms_join(readers->read,
+								 columns_read(((Scan *) node)->scanrelid,
+											  node->targetlist, node->qual));
+	}
+	find_readers(node->lefttree, readers);
+	find_readers(node->righttree, readers);
+	switch (nodeTag(node))
+	{
+		case T_Append:
+			find_in_list(((Append *) node)->appendplans, readers);
+			break;
+		case T_MergeAppend:
+			find_in_list(((MergeAppend *) node)->mergeplans, readers);
+			break;
+		case T_SubqueryScan:
+			find_readers(((SubqueryScan *) node)->subplan, readers);
+			break;
+		case T_CustomScan:
+			find_in_list(((CustomScan *) node)->custom_plans, readers);
+			break;
+		case T_ModifyTable:
+			if (smrt_modify_plans(node) != NULL)
+				find_in_list(*smrt_modify_plans(node), readers);
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+find_in_list(List *plans, Readers *readers)
+{
+	ListCell   *cell;
+
+	foreach(cell, plans)
+		find_readers(lfirst(cell), readers);
 }
 
 static void
@@ -93,7 +185,7 @@ drop(Plan *plan, Bitmapset *read, SmrtStep *step)
 
 		if (bms_is_member(MEMBER(entry->resno), read))
 			entries = lappend(entries, entry);
-		else if (can_be_dropped(expr, step))
+		else if (can_be_dropped(expr, step) || (IsA(plan, CteScan) && IsA(expr, Var)))
 			entry->expr = (Expr *) makeNullConst(exprType(expr), exprTypmod(expr),
 												 exprCollation(expr));
 	}

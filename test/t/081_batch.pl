@@ -232,6 +232,12 @@ same_query($_) for (
 	'SELECT id, (SELECT sum(q) FROM fset(t.x, t.b) q) FROM t', 'SELECT id, r FROM t, LATERAL fset(1, 2) r WHERE id < 3', 'SELECT u.k, l.q FROM u, LATERAL (SELECT q FROM t, LATERAL fset(t.x, u.w) q WHERE t.id = u.t OFFSET 0) l',
 	'SELECT id, q FROM t, LATERAL fsetbad(t.s) q', 'SELECT id, q FROM t, LATERAL fset(t.x, t.b) q WHERE f(q) > 3 AND f2(t.b) > 1', 'SELECT id, r.a FROM t, LATERAL (SELECT a FROM ftable(some_of(t.b)) WHERE a > 1 LIMIT 1) r',
 	'SELECT r.x, s FROM (VALUES (1, 2), (3, 4), (1, 2)) r(x, y), LATERAL fset(r.x, r.y) s ORDER BY 1, 2',
+	# CTEs and joins of which little is read.
+	'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT id, q FROM c ORDER BY id', 'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT count(*), max(q) FROM c', 'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT c FROM c',
+	'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t), d AS MATERIALIZED (SELECT id, p FROM c) SELECT a.id, b.p FROM d a JOIN d b USING (id)', 'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT u.k, (SELECT q FROM c WHERE c.id = u.t) FROM u',
+	'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t ORDER BY p LIMIT 9) SELECT u.k FROM c JOIN u ON u.t = c.id ORDER BY 1', 'WITH c AS MATERIALIZED (SELECT id, f(x) AS p FROM t UNION ALL SELECT k, f2(w) FROM u) SELECT a.id FROM c a LEFT JOIN c b ON a.id = b.p ORDER BY 1',
+	'SELECT u.k, q.p FROM (SELECT id, f(x) AS p, f2(b) AS r FROM t OFFSET 0) q JOIN u ON u.t = q.id AND u.w > q.r ORDER BY 1', 'SELECT u.k FROM u LEFT JOIN (SELECT id, f(x) AS p, f2(b) AS r FROM t OFFSET 0) q ON u.t = q.id WHERE q.r > 1 ORDER BY 1', 'SELECT q.id FROM (SELECT id, f(x) AS p FROM t OFFSET 0) q, LATERAL fc(q.id, q.p::text) r WHERE r.a > 3',
+	'WITH RECURSIVE c(i, p, q) AS (SELECT 1, f(1), f2(1) UNION ALL SELECT i + 1, f(i + 1), f2(q) FROM c WHERE i < 6) SELECT i FROM c',
 	# VALUES lists, views and subqueries of which little is read.
 	'SELECT * FROM (VALUES (1, f(1)), (2, f(2)), (3, NULL), (4, f(4))) v', 'SELECT b, a FROM (VALUES (f(1), 5), (f(NULL), 6), (f(3), 7)) v(a, b) WHERE a > 1', 'SELECT v FROM (VALUES (1, f(1)), (2, f(2))) v', "VALUES (f(1), fs('a')), (f(2) + 1, fs('b')), (f2(3), fs('c'))",
 	'VALUES (f(1) + 1, 1), (f(2) + 1, 2), (f(3) + 2, 3)', "SELECT * FROM (VALUES (fc(1, 'a')), (fc(2, 'b'))) v(r)", 'SELECT t.id, v.p FROM t, LATERAL (VALUES (f(t.x)), (f(t.b)), (0)) v(p) ORDER BY 1, 2', "SELECT * FROM (VALUES (sagemaker_predict('echo', 1, 2)), (sagemaker_predict('echo', 3, 4)), (sagemaker_predict('echo', 5))) v",
@@ -326,6 +332,9 @@ same($_) for (
 	'SET TRANSACTION READ ONLY; SELECT f(x) FROM t WHERE id < 3', 'BEGIN READ ONLY; SELECT f(x) FROM t WHERE id < 3; COMMIT',
 	'BEGIN; ALTER FUNCTION f(int) STABLE; SELECT f(x) FROM t; ROLLBACK', 'BEGIN; ALTER FUNCTION f(int) IMMUTABLE; SELECT f(x) FROM empty; SELECT f(x) FROM t; ROLLBACK',
 	"BEGIN; SET LOCAL check_function_bodies = off; CREATE FUNCTION broken(x int) RETURNS int LANGUAGE sagemaker AS '{\"nonesuch\": 1}'; SELECT broken(x) FROM empty; SELECT id, broken(x) FROM t; ROLLBACK",
+	map({ "BEGIN; SET LOCAL check_function_bodies = off; CREATE FUNCTION broken(x int) RETURNS int LANGUAGE sagemaker AS '$_';
+		SELECT broken(x), broken(x) FROM empty; SELECT CASE WHEN b > 9 THEN broken(x) END FROM t; SELECT broken(x), broken(x), id FROM t; ROLLBACK" }
+		'', '{"endpoint": "echo", "max_rows": 0}', '{"endpoint": ', '{"endpoint": "echo", "deterministic": "no idea"}'),
 	# Joins of every kind, with rescans.
 	(map { my $off = $_; map { "BEGIN; SET LOCAL enable_hashjoin = off; SET LOCAL $off = off; SET LOCAL enable_material = off; SET LOCAL enable_memoize = off; $_; COMMIT" }
 		'SELECT a.id, b.p FROM t a JOIN (SELECT id, f(x) AS p FROM t OFFSET 0) b ON a.id = b.id ORDER BY 1',

@@ -66,6 +66,8 @@ for (
 	[ 'SELECT fs50(s) FROM wide WHERE id <= 300', 14, 16, 16, 28, 32, 44, (50) x 3 ],
 	[ 'SELECT fs40b(s) FROM wide WHERE id <= 22', (6), (8) x 2 ],
 	[ 'SELECT fs1(s) FROM wide WHERE id <= 100', (1) x 100 ],
+	# Each model's requests are full by its own measure, whatever is beside it.
+	[ 'SELECT count(fs1(s)), count(fs50(s)), count(fs(s)) FROM wide WHERE id <= 300', (1) x 300, (50) x 6, (100) x 3 ],
 	# A limit that cannot be meant is the largest one.
 	[ "SELECT aws_sagemaker.invoke_endpoint('echo', 2147483647, s) FROM wide WHERE id <= 100", 16, 16, 32, 36 ],
 	[ 'SELECT fs(s) FROM wide LIMIT 10', 10 ],
@@ -124,6 +126,12 @@ for (
 	[ 'SELECT id FROM (SELECT id, fs(s) AS p, fs50(s) AS q FROM wide WHERE id < 4 ORDER BY 3, 1 LIMIT 9) q', 3 ],
 	[ 'SELECT id FROM (SELECT id, guess(s) FROM wide WHERE id < 4) q', 3 ],
 	[ 'SELECT id FROM scored WHERE id < 4' ],
+	[ 'WITH c AS MATERIALIZED (SELECT id, fs(s) AS p, fs50(s) AS q FROM wide WHERE id < 4) SELECT a.id, b.q FROM c a JOIN c b USING (id)', 3 ],
+	[ 'WITH c AS MATERIALIZED (SELECT id, fs(s) AS p FROM wide) SELECT count(*) FROM c' ],
+	[ 'WITH c AS MATERIALIZED (SELECT id, fs(s) AS p FROM wide), d AS MATERIALIZED (SELECT id, p FROM c) SELECT a.id FROM d a JOIN d b USING (id)' ],
+	[ 'WITH c AS MATERIALIZED (SELECT id, fs(s) AS p FROM wide WHERE id < 4) SELECT c FROM c', 3 ],
+	[ 'WITH c AS MATERIALIZED (SELECT id, guess(s) AS p FROM wide WHERE id < 4) SELECT id FROM c', 3 ],
+	[ 'SELECT w.id FROM (SELECT id, fs(s) AS p FROM wide OFFSET 0) q JOIN wide w USING (id)' ],
 	[ 'SELECT id, p FROM scored WHERE id < 4', 3 ],
 	[ 'SELECT definer(s) FROM wide WHERE id <= 40', 8, 16, 16 ],
 	# A request a row, one for all fields of it.

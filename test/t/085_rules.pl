@@ -157,12 +157,17 @@ subtest 'rule 11: LATERAL, and calls of calls' => sub {
 };
 
 subtest 'rule 12: what the function manager would have done' => sub {
-	plan tests => 4;
+	plan tests => 6;
 	like(plan_of('SELECT fdefiner(x) FROM t'), $scan, 'SECURITY DEFINER is batched, as the owner');
 	unlike(plan_of('SELECT fset(x) FROM t'), $scan, 'a function with SET clauses is not');
 	is_deeply([ sizes("SELECT fstrict((NULLIF(id, 2) * 1000)::int) FROM wide WHERE id < 4") ], [ 2 ], 'a NULL of a STRICT model is not sent');
 	is(sqlstate_of("BEGIN; SET LOCAL check_function_bodies = off;
 		CREATE FUNCTION broken(x int) RETURNS int LANGUAGE sagemaker AS '{\"nonesuch\": 1}'; SELECT broken(x) FROM t"), '22023', 'what the validator has not seen is checked');
+	$on->run('ROLLBACK');
+	like($on->must("BEGIN; SET LOCAL check_function_bodies = off;
+		CREATE FUNCTION broken(x int) RETURNS int LANGUAGE sagemaker AS '{\"nonesuch\": 1}'; EXPLAIN SELECT broken(x), broken(x) FROM t"),
+		qr/Definition Not Valid: there is no option "nonesuch"/, 'which EXPLAIN says and does not raise');
+	is(sqlstate_of('SELECT broken(x), broken(x) FROM empty'), '00000', 'nor does a statement without rows');
 	$on->run('ROLLBACK');
 };
 
