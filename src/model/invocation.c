@@ -1,5 +1,5 @@
 /*
- * InvokeEndpoint, a request a row.
+ * InvokeEndpoint and InvokeEndpointAsync, a request a row.
  *
  * A body is never copied below here.  Calls that have one target and the same
  * limits share a call set.
@@ -12,27 +12,12 @@
 #include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "model/argument.h"
 #include "model/invocation.h"
-#include "model/response.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
-
-/* Positions of the arguments; members stand in the order of SmrtMember. */
-typedef enum Argument
-{
-	ARG_ENDPOINT,
-	ARG_BODY,
-	ARG_FIRST_MEMBER,
-	ARG_SERVER = ARG_FIRST_MEMBER + SMRT_INVOKE_MEMBER_COUNT,
-	ARG_OPTIONS,
-	ARG_COUNT
-} Argument;
-
-const int	smrt_invocation_n_arguments = ARG_COUNT;
 
 /* Calls to one target. */
 typedef struct Lot
@@ -64,8 +49,6 @@ struct SmrtInvocations
 	dlist_head	invocations;	/* in the order of their rows */
 };
 
-static void read_request(SmrtInvokeSite *site, const Datum *values,
-						 const bool *nulls, SmrtRequest *request);
 static Lot *find_lot(SmrtInvocations *invocations, SmrtTarget *target,
 					 const SmrtLimits *limits);
 static Invocation *begin(SmrtInvocations *invocations);
@@ -83,10 +66,10 @@ smrt_invocation_site(Oid function)
 		elog(ERROR, "cache lookup failed for function %u", function);
 	proc = (Form_pg_proc) GETSTRUCT(tuple);
 	site->tupdesc = lookup_rowtype_tupdesc_copy(proc->prorettype, -1);
-	if (proc->pronargs != ARG_COUNT ||
-		site->tupdesc->natts != SMRT_RESPONSE_COLUMN_COUNT)
-		elog(ERROR, "function %u is not sagemaker_invoke", function);
-	site->body_type = proc->proargtypes.values[ARG_BODY];
+	site->form = smrt_invokeform_find(proc->pronargs);
+	if (site->form == NULL || site->tupdesc->natts != site->form->n_columns)
+		elog(ERROR, "function %u is no operation's", function);
+	site->body_type = proc->proargtypes.values[SMRT_INVOKE_BODY];
 	ReleaseSysCache(tuple);
 	BlessTupleDesc(site->tupdesc);
 	return site;
@@ -120,22 +103,26 @@ void
 smrt_invocations_send(SmrtInvocations *invocations, const Datum *values,
 					  const bool *nulls)
 {
+	SmrtInvokeSite *site = invocations->site;
+	int			server = smrt_invokeform_server(site->form);
+	int			options = server + 1;
 	SmrtRequest request = {.rows = 1};
 	SmrtTarget *target;
 	SmrtLimits	limits;
 	Invocation *invocation;
 
-	if (nulls[ARG_ENDPOINT] || nulls[ARG_BODY])
+	if (!smrt_invokeform_is_sent(site->form, nulls))
 	{
 		smrt_invocations_skip(invocations);
 		return;
 	}
-	read_request(invocations->site, values, nulls, &request);
-	target = smrt_target_get(nulls[ARG_SERVER] ? NULL :
-							 TextDatumGetCString(values[ARG_SERVER]));
+	smrt_invokeform_read(site->form, site->body_type, values, nulls,
+						 &site->warned_of_bytea, &request);
+	target = smrt_target_get(nulls[server] ? NULL :
+							 TextDatumGetCString(values[server]));
 	limits = target->limits;
-	if (!nulls[ARG_OPTIONS])
-		smrt_calloptions_read(DatumGetJsonbP(values[ARG_OPTIONS]), &limits,
+	if (!nulls[options])
+		smrt_calloptions_read(DatumGetJsonbP(values[options]), &limits,
 							  (SmrtHeader **) &request.extra, &request.n_extra);
 	smrt_request_require(&request);
 
@@ -167,21 +154,6 @@ begin(SmrtInvocations *invocations)
 	dlist_push_tail(&invocations->invocations, &invocation->node);
 	invocations->n_begun++;
 	return invocation;
-}
-
-static void
-read_request(SmrtInvokeSite *site, const Datum *values, const bool *nulls,
-			 SmrtRequest *request)
-{
-	request->endpoint = smrt_argument_text(values[ARG_ENDPOINT], false);
-	request->body = smrt_argument_body(site->body_type, values[ARG_BODY],
-									   &site->warned_of_bytea);
-	for (int i = 0; i < SMRT_INVOKE_MEMBER_COUNT; i++)
-		request->members[i] = smrt_argument_text(values[ARG_FIRST_MEMBER + i],
-												 nulls[ARG_FIRST_MEMBER + i]);
-	if (smrt_span_absent(request->members[SMRT_MEMBER_CONTENT_TYPE]))
-		request->members[SMRT_MEMBER_CONTENT_TYPE] =
-			smrt_argument_content_type(site->body_type);
 }
 
 /* Of lots for other targets, those that have no calls any more go. */
@@ -239,8 +211,8 @@ smrt_invocations_next(SmrtInvocations *invocations, bool *is_null)
 		if (reply->fault.kind != SMRT_FAULT_NONE && !*is_null)
 			smrt_report_fault(&reply->fault, &oldest->call->report);
 		if (!*is_null)
-			result = smrt_response_datum(invocations->site->tupdesc,
-										 &reply->response);
+			result = invocations->site->form->row(invocations->site->tupdesc,
+												  oldest->call);
 		smrt_call_release(oldest->call);
 		oldest->lot->n_calls--;
 	}

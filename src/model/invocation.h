@@ -1,5 +1,5 @@
 /*
- * Calls of sagemaker_invoke: arguments go in, responses come out in the same
+ * Calls of sagemaker_invoke and sagemaker_invoke_async: arguments go in, responses come out in the same
  * order, with several requests in flight between the two.
  */
 #ifndef SMRT_MODEL_INVOCATION_H
@@ -7,17 +7,16 @@
 
 #include "access/tupdesc.h"
 #include "model/engine.h"
+#include "model/invokeform.h"
 
-/* A place that calls one of the functions sagemaker_invoke. */
+/* A place that calls one of these functions. */
 typedef struct SmrtInvokeSite
 {
+	const SmrtInvokeForm *form;
 	Oid			body_type;		/* bytea, text, json or jsonb */
-	TupleDesc	tupdesc;		/* of sagemaker_response */
+	TupleDesc	tupdesc;		/* of its result */
 	bool		warned_of_bytea;
 } SmrtInvokeSite;
-
-/* How many arguments such a function has. */
-extern const int smrt_invocation_n_arguments;
 
 /* By the function's definition, in the current memory context. */
 extern SmrtInvokeSite *smrt_invocation_site(Oid function);
@@ -35,8 +34,8 @@ extern void smrt_invocations_delete(SmrtInvocations *invocations);
 /*
  * Begins one more call, by the current role; waits when as many are in flight as
  * sagemaker_rt.concurrency permits.  The values, what they point to, and the
- * current memory context must stay until its response was handed out.  Without
- * an endpoint or a body nothing is sent, and NULL is handed out.
+ * current memory context must stay until its response was handed out.  Where
+ * an argument is missing that is needed, nothing is sent, and NULL is handed out.
  */
 extern void smrt_invocations_send(SmrtInvocations *invocations,
 								  const Datum *values, const bool *nulls);

@@ -1,6 +1,7 @@
 /*
- * sagemaker_invoke(): one InvokeEndpoint for each evaluation.  All its forms come
- * here; the type of their second argument tells them apart.
+ * sagemaker_invoke() and sagemaker_invoke_async(): one InvokeEndpoint, or
+ * InvokeEndpointAsync, for each evaluation.  In a plan that the planner step has
+ * understood neither is called: scan/callsite.c knows both by their symbols.
  */
 #include "postgres.h"
 
@@ -9,9 +10,24 @@
 #include "scan/batching.h"
 
 PG_FUNCTION_INFO_V1(sagemaker_invoke);
+PG_FUNCTION_INFO_V1(sagemaker_invoke_async);
+
+static Datum invoke(FunctionCallInfo fcinfo);
 
 Datum
 sagemaker_invoke(PG_FUNCTION_ARGS)
+{
+	return invoke(fcinfo);
+}
+
+Datum
+sagemaker_invoke_async(PG_FUNCTION_ARGS)
+{
+	return invoke(fcinfo);
+}
+
+static Datum
+invoke(FunctionCallInfo fcinfo)
 {
 	SmrtInvokeSite *site = fcinfo->flinfo->fn_extra;
 	SmrtEngineCounts counts = {0};
