@@ -14,6 +14,7 @@
 #include "queue/launcher.h"
 #include "scan/batching.h"
 #include "scan/predictscan.h"
+#include "scan/rowbyrow.h"
 
 #ifdef PG_MODULE_MAGIC_EXT
 PG_MODULE_MAGIC_EXT(.name = "sagemaker_rt",.version = SMRT_VERSION);
@@ -30,5 +31,6 @@ _PG_init(void)
 	smrt_shared_install();
 	smrt_predictscan_register();
 	smrt_batching_install();
+	smrt_rowbyrow_install();
 	smrt_launcher_install();
 }

@@ -114,9 +114,11 @@ array_of(const SmrtModel *model, List *rows, bool *is_null)
 	foreach(cell, rows)
 	{
 		int			i = foreach_current_index(cell);
+		HeapTuple	row = lfirst(cell);
 
-		values[i] = is_composite ? heap_copy_tuple_as_datum(lfirst(cell), model->tupdesc) :
-			heap_getattr(lfirst(cell), 1, model->tupdesc, &nulls[i]);
+		values[i] = is_composite ?
+			heap_copy_tuple_as_datum(row, model->tupdesc) :
+			heap_getattr(row, 1, model->tupdesc, &nulls[i]);
 	}
 	get_typlenbyvalalign(type, &len, &by_value, &align);
 	return PointerGetDatum(construct_md_array(values, nulls, 1, &n, &lower_bound,

@@ -205,6 +205,17 @@ smrt_modify_plans(Plan *node)
 #endif
 }
 
+/* Lists of MERGE's actions. */
+static inline List *
+smrt_merge_actions(const ModifyTable *node)
+{
+#if PG_VERSION_NUM >= 150000
+	return node->mergeActionLists;
+#else
+	return NIL;
+#endif
+}
+
 /* Conditions on a window's columns under which it goes on; NULL: not known. */
 static inline List **
 smrt_run_condition(Plan *node)

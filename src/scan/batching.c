@@ -26,12 +26,11 @@
 #include "pg/compat.h"
 #include "pg/settings.h"
 #include "scan/batching.h"
+#include "scan/callkind.h"
 #include "scan/lateral.h"
 #include "scan/lift.h"
 #include "scan/unread.h"
 #include "scan/valueslist.h"
-
-#define LANGUAGE "sagemaker"
 
 /* Nodes must have different numbers; the planner counts its own from 0. */
 #define FIRST_NODE_ID 1000000
@@ -91,7 +90,7 @@ plan(Query *query, const char *text, int cursor_options, ParamListInfo params)
 
 	/* The planner puts what a scrolling cursor needs on top. */
 	if (smrt_settings.batch && !(cursor_options & CURSOR_OPT_SCROLL))
-		language = get_language_oid(LANGUAGE, true);
+		language = get_language_oid(SMRT_LANGUAGE, true);
 	if (OidIsValid(language))
 		step.scope = smrt_callsite_scope(query, language);
 	statement = previous_planner ?
@@ -384,7 +383,7 @@ take_from(List **quals, List **taken, SmrtStep *step)
 	ListCell   *cell;
 
 	foreach(cell, *quals)
-		if (*taken != NIL || smrt_callsite_exists(lfirst(cell), step->scope.language))
+		if (*taken != NIL || smrt_callkind_exists(lfirst(cell), step->scope.language))
 			*taken = lappend(*taken, lfirst(cell));
 		else
 			stay = lappend(stay, lfirst(cell));

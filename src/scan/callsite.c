@@ -18,7 +18,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "model/model.h"
@@ -26,19 +25,11 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "pg/compat.h"
+#include "scan/callkind.h"
 #include "scan/callsite.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-
-typedef enum CallKind
-{
-	CALL_OF_OTHER,				/* no model's */
-	CALL_OF_MODEL,				/* a function of language sagemaker */
-	CALL_OF_PREDICT,			/* sagemaker_predict(endpoint, ...) */
-	CALL_OF_AURORA,				/* invoke_endpoint(endpoint, max_rows, ...) */
-	CALL_OF_INVOKE				/* sagemaker_invoke(...) */
-} CallKind;
 
 typedef struct Finder
 {
@@ -61,17 +52,12 @@ static Expr *is_not_true(Expr *argument);
 static Expr *is_not_false(Expr *argument);
 static Expr *boolean_test(Expr *argument, BoolTestType type);
 static bool add_call(FuncExpr *call, Finder *finder);
-static bool read_undeclared(SmrtCallSite *site, CallKind kind);
+static bool read_undeclared(SmrtCallSite *site, SmrtCallKind kind);
 static bool is_deterministic(const SmrtCallSite *site);
-static bool is_model_call(Node *node, Oid language);
-static CallKind kind_of(Node *node, Oid language);
-static bool is_ours(HeapTuple tuple);
-static CallKind kind_by_symbol(HeapTuple tuple);
 static bool can_be_column(FuncExpr *call, const Finder *finder);
 static bool can_be_array(const FuncExpr *call, bool in_from);
 static Expr *array_of(FuncExpr *call);
 static bool contains_subplan(Node *node, void *context);
-static bool exists(Node *node, Finder *finder);
 
 SmrtCallScope
 smrt_callsite_scope(Query *query, Oid language)
@@ -92,7 +78,7 @@ note_copies(Node *node, Finder *finder)
 		return false;
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, note_copies, finder, 0);
-	if (is_model_call(node, finder->language) && call->location >= 0)
+	if (smrt_callkind_is_model(node, finder->language) && call->location >= 0)
 	{
 		foreach(cell, finder->calls)
 			if (((FuncExpr *) lfirst(cell))->location == call->location &&
@@ -146,7 +132,7 @@ find_arguments(Node *node, Finder *finder)
 		return false;
 	if (!smrt_callsite_takes_rows(node, &arguments, &filter))
 		return expression_tree_walker(node, find_arguments, finder);
-	if (is_model_call(node, finder->language) &&
+	if (smrt_callkind_is_model(node, finder->language) &&
 		add_call((FuncExpr *) node, finder))
 		return false;
 	if (filter != NULL && *filter != NULL)
@@ -193,7 +179,7 @@ is_plain_call(List *arguments, Oid language)
 	List	   *others;
 	ListCell   *cell;
 
-	if (arguments == NIL || !is_model_call(linitial(arguments), language))
+	if (arguments == NIL || !smrt_callkind_is_model(linitial(arguments), language))
 		return false;
 	others = list_concat_copy(((FuncExpr *) linitial(arguments))->args,
 							  list_copy_tail(arguments, 1));
@@ -213,7 +199,7 @@ find_calls(Node *node, Finder *finder)
 	if (smrt_is_json_query(node))
 		return false;
 	/* Around a call that cannot be a column there may be others that can. */
-	if (is_model_call(node, finder->language) &&
+	if (smrt_callkind_is_model(node, finder->language) &&
 		add_call((FuncExpr *) node, finder))
 		return false;
 	switch (nodeTag(node))
@@ -333,13 +319,13 @@ static bool
 add_call(FuncExpr *call, Finder *finder)
 {
 	SmrtCallSite *site = palloc0(sizeof(SmrtCallSite));
-	CallKind	kind = kind_of((Node *) call, finder->language);
+	SmrtCallKind kind = smrt_callkind_of((Node *) call, finder->language);
 
 	site->call = call;
 	site->arguments = call->args;
 	site->guard = finder->guard;
 	site->copied = list_member_int(finder->copied, call->location);
-	site->is_invoke = kind == CALL_OF_INVOKE;
+	site->is_invoke = kind == SMRT_CALL_OF_INVOKE;
 	site->value = call->funcretset ? array_of(call) : (Expr *) call;
 	if (!can_be_column(call, finder) ||
 		!read_undeclared(site, kind))
@@ -351,10 +337,10 @@ add_call(FuncExpr *call, Finder *finder)
 
 /* Where there is no declaration, endpoint and row limit must be constants. */
 static bool
-read_undeclared(SmrtCallSite *site, CallKind kind)
+read_undeclared(SmrtCallSite *site, SmrtCallKind kind)
 {
-	int			n_fixed = kind == CALL_OF_PREDICT ? 1 :
-		kind == CALL_OF_AURORA ? 2 : 0;
+	int			n_fixed = kind == SMRT_CALL_OF_PREDICT ? 1 :
+		kind == SMRT_CALL_OF_AURORA ? 2 : 0;
 
 	for (int i = 0; i < n_fixed; i++)
 	{
@@ -405,76 +391,13 @@ bool
 smrt_callsite_is_deterministic(Node *node, Oid language)
 {
 	SmrtCallSite site = {.call = (FuncExpr *) node};
-	CallKind	kind = kind_of(node, language);
+	SmrtCallKind kind = smrt_callkind_of(node, language);
 
-	if (kind == CALL_OF_OTHER)
+	if (kind == SMRT_CALL_OF_OTHER)
 		return false;
-	site.is_invoke = kind == CALL_OF_INVOKE;
-	site.endpoint = kind == CALL_OF_MODEL ? NULL : "";
+	site.is_invoke = kind == SMRT_CALL_OF_INVOKE;
+	site.endpoint = kind == SMRT_CALL_OF_MODEL ? NULL : "";
 	return is_deterministic(&site);
-}
-
-static bool
-is_model_call(Node *node, Oid language)
-{
-	return kind_of(node, language) != CALL_OF_OTHER;
-}
-
-static CallKind
-kind_of(Node *node, Oid language)
-{
-	CallKind	kind = CALL_OF_OTHER;
-	HeapTuple	tuple;
-	Oid			its_language;
-
-	if (!IsA(node, FuncExpr))
-		return CALL_OF_OTHER;
-	tuple = SearchSysCache1(PROCOID,
-							ObjectIdGetDatum(((FuncExpr *) node)->funcid));
-	if (!HeapTupleIsValid(tuple))
-		return CALL_OF_OTHER;
-	its_language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
-	if (its_language == language)
-		kind = CALL_OF_MODEL;
-	else if (its_language == ClanguageId && is_ours(tuple))
-		kind = kind_by_symbol(tuple);
-	ReleaseSysCache(tuple);
-	return kind;
-}
-
-/* Whether a C function is one of this library. */
-static bool
-is_ours(HeapTuple tuple)
-{
-	bool		is_null;
-	Datum		library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin,
-										  &is_null);
-
-	return !is_null &&
-		strcmp(TextDatumGetCString(library), "$libdir/sagemaker_rt") == 0;
-}
-
-static CallKind
-kind_by_symbol(HeapTuple tuple)
-{
-	static const struct
-	{
-		const char *name;
-		CallKind	kind;
-	}			symbols[] = {
-		{"sagemaker_predict", CALL_OF_PREDICT},
-		{"sagemaker_aurora_invoke_endpoint", CALL_OF_AURORA},
-		{"sagemaker_invoke", CALL_OF_INVOKE},
-	};
-	bool		is_null;
-	char	   *symbol = TextDatumGetCString(SysCacheGetAttr(PROCOID, tuple,
-															 Anum_pg_proc_prosrc,
-															 &is_null));
-
-	for (int i = 0; i < lengthof(symbols); i++)
-		if (strcmp(symbol, symbols[i].name) == 0)
-			return symbols[i].kind;
-	return CALL_OF_OTHER;
 }
 
 static bool
@@ -528,23 +451,6 @@ contains_subplan(Node *node, void *context)
 		return false;
 	return IsA(node, SubPlan) || IsA(node, AlternativeSubPlan) ||
 		expression_tree_walker(node, contains_subplan, context);
-}
-
-bool
-smrt_callsite_exists(Node *node, Oid language)
-{
-	Finder		finder = {.language = language};
-
-	return exists(node, &finder);
-}
-
-static bool
-exists(Node *node, Finder *finder)
-{
-	if (node == NULL)
-		return false;
-	return is_model_call(node, finder->language) ||
-		expression_tree_walker(node, exists, finder);
 }
 
 /*

@@ -13,7 +13,7 @@ typedef struct SmrtCallSite
 	List	   *arguments;		/* those that make the row */
 	const char *endpoint;		/* of a call without a declared model, or NULL */
 	int			max_rows;		/* of such a call; 0: the default */
-	bool		is_invoke;		/* sagemaker_invoke(): there is no model */
+	bool		is_invoke;		/* of an operation: there is no model */
 	Expr	   *value;			/* what the column has: the call, or, of one that
 								 * gives a set, an array of that */
 	bool		copied;			/* the statement has it several times at one
@@ -54,9 +54,6 @@ extern List *smrt_callsite_find_in_function(Node *function,
  */
 extern bool smrt_callsite_takes_rows(Node *node, List ***arguments,
 									 Expr ***filter);
-
-/* Whether there is any, be it one that cannot become a column. */
-extern bool smrt_callsite_exists(Node *node, Oid language);
 
 /* Whether node is a call of a model that gives equal rows equal predictions. */
 extern bool smrt_callsite_is_deterministic(Node *node, Oid language);

@@ -40,13 +40,15 @@ struct SmrtColumn
 	Datum	   *values;
 	bool	   *nulls;
 	MemoryContext row_context;	/* arguments of one row, while written */
+	int			n_passed;		/* rows not given out that came before any that
+								 * reached the call */
 	SmrtEngineCounts counts;
 
 	/* Of a model; else NULL. */
 	const SmrtModel *model;
 	SmrtEngine *engine;			/* NULL: not begun in this scan */
 
-	/* Of sagemaker_invoke; else NULL. */
+	/* Of sagemaker_invoke and sagemaker_invoke_async; else NULL. */
 	SmrtInvokeSite *site;
 	SmrtInvocations *invocations;	/* NULL: not begun in this scan */
 	List	   *kept;			/* of MemoryContext: arguments of rows sent */
@@ -62,8 +64,12 @@ typedef struct Identity
 static bool check_execute(Oid function, Oid *owner);
 static void evaluate(SmrtColumn *column, ExprContext *econtext);
 static bool is_reached(SmrtColumn *column, ExprContext *econtext);
-static void take_for_model(SmrtColumn *column, ExprContext *econtext);
-static void take_for_invoke(SmrtColumn *column, ExprContext *econtext);
+static void prepare(SmrtColumn *column);
+static bool is_prepared(const SmrtColumn *column);
+static void take_for_model(SmrtColumn *column, ExprContext *econtext,
+						   bool reached);
+static void take_for_invoke(SmrtColumn *column, ExprContext *econtext,
+							bool reached);
 static Datum give_of_model(SmrtColumn *column, bool *is_null);
 static Datum give_of_invoke(SmrtColumn *column, bool *is_null);
 static Identity become(Oid owner);
@@ -128,14 +134,19 @@ check_execute(Oid function, Oid *owner)
 	return is_definer;
 }
 
-void
-smrt_column_prepare(SmrtColumn *column)
+/*
+ * Reads the model's definition, if that was not done.  Not at the start: a
+ * definition that is not valid stops no statement that calls nothing, as it does
+ * not where calls are made row by row.
+ */
+static void
+prepare(SmrtColumn *column)
 {
 	Oid			function = column->function.fn_oid;
 	const char *endpoint = strVal(list_nth(column->description, SMRT_MODEL_ENDPOINT));
 	MemoryContext before;
 
-	if (column->model != NULL || column->site != NULL)
+	if (is_prepared(column))
 		return;
 	before = MemoryContextSwitchTo(column->context);
 	if (intVal(list_nth(column->description, SMRT_MODEL_IS_INVOKE)))
@@ -150,35 +161,54 @@ smrt_column_prepare(SmrtColumn *column)
 	MemoryContextSwitchTo(before);
 }
 
+static bool
+is_prepared(const SmrtColumn *column)
+{
+	return column->model != NULL || column->site != NULL;
+}
+
 int
 smrt_column_max_rows(const SmrtColumn *column)
 {
-	return column->site != NULL ? 1 : column->model->max_rows;
+	return column->model != NULL ? column->model->max_rows :
+		column->site != NULL ? 1 : 0;
 }
 
 int
 smrt_column_window(const SmrtColumn *column)
 {
-	return column->site != NULL ? smrt_settings.concurrency :
-		column->model->concurrency * column->model->max_rows;
+	return column->model != NULL ?
+		column->model->concurrency * column->model->max_rows :
+		column->site != NULL ? smrt_settings.concurrency : 0;
 }
 
 void
 smrt_column_take(SmrtColumn *column, ExprContext *econtext)
 {
-	if (column->site != NULL)
-		take_for_invoke(column, econtext);
+	MemoryContext before = MemoryContextSwitchTo(column->row_context);
+	bool		reached = is_reached(column, econtext);
+
+	MemoryContextSwitchTo(before);
+	if (reached)
+		prepare(column);
+	if (column->model != NULL)
+		take_for_model(column, econtext, reached);
+	else if (column->site != NULL)
+		take_for_invoke(column, econtext, reached);
 	else
-		take_for_model(column, econtext);
+	{
+		column->n_passed++;
+		column->counts.skipped++;
+	}
 	MemoryContextReset(column->row_context);
 }
 
 static void
-take_for_model(SmrtColumn *column, ExprContext *econtext)
+take_for_model(SmrtColumn *column, ExprContext *econtext, bool reached)
 {
 	MemoryContext before;
 	SmrtBuf    *body;
-	bool		sent;
+	bool		sent = reached;
 	Identity	caller;
 
 	caller = become(column->owner);
@@ -188,7 +218,6 @@ take_for_model(SmrtColumn *column, ExprContext *econtext)
 	become_again(&caller);
 
 	before = MemoryContextSwitchTo(column->row_context);
-	sent = is_reached(column, econtext);
 	if (sent)
 		evaluate(column, econtext);
 	caller = become(column->owner);
@@ -200,14 +229,13 @@ take_for_model(SmrtColumn *column, ExprContext *econtext)
 }
 
 static void
-take_for_invoke(SmrtColumn *column, ExprContext *econtext)
+take_for_invoke(SmrtColumn *column, ExprContext *econtext, bool reached)
 {
 	MemoryContext before = MemoryContextSwitchTo(column->row_context);
-	bool		sent = is_reached(column, econtext);
 	MemoryContext kept;
 	Identity	caller;
 
-	if (sent)
+	if (reached)
 		evaluate(column, econtext);
 	MemoryContextSwitchTo(before);
 	kept = AllocSetContextCreate(CurrentMemoryContext, "sagemaker_rt arguments",
@@ -216,12 +244,11 @@ take_for_invoke(SmrtColumn *column, ExprContext *econtext)
 	caller = become(column->owner);
 	if (column->invocations == NULL)
 		column->invocations = smrt_invocations_create(column->site, &column->counts);
-	if (sent)
+	if (reached)
 	{
 		MemoryContextSwitchTo(kept);
-		/* All types of its arguments are of variable length. */
 		for (int i = 0; i < column->n_arguments; i++)
-			if (!column->nulls[i])
+			if (!column->nulls[i] && get_typlen(column->types[i]) == -1)
 				column->values[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(column->values[i]));
 		smrt_invocations_send(column->invocations, column->values, column->nulls);
 		MemoryContextSwitchTo(before);
@@ -283,8 +310,17 @@ smrt_column_change_role(SmrtColumn *column)
 Datum
 smrt_column_give(SmrtColumn *column, bool *is_null)
 {
-	Identity	caller = become(column->owner);
-	Datum		result = column->site != NULL ? give_of_invoke(column, is_null) :
+	Identity	caller;
+	Datum		result;
+
+	if (column->n_passed > 0)
+	{
+		column->n_passed--;
+		*is_null = true;
+		return (Datum) 0;
+	}
+	caller = become(column->owner);
+	result = column->site != NULL ? give_of_invoke(column, is_null) :
 		give_of_model(column, is_null);
 
 	become_again(&caller);
@@ -339,6 +375,7 @@ smrt_column_reset(SmrtColumn *column)
 	column->engine = NULL;
 	column->invocations = NULL;
 	column->kept = NIL;
+	column->n_passed = 0;
 }
 
 /*
@@ -412,7 +449,7 @@ definition_problem(SmrtColumn *column)
 
 	PG_TRY();
 	{
-		smrt_column_prepare(column);
+		prepare(column);
 	}
 	PG_CATCH();
 	{

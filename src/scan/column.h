@@ -1,6 +1,7 @@
 /*
  * One call of a scan: the arguments of every row go in, what the call gives comes
- * out in the order of the rows.  The call is of a model, or of sagemaker_invoke.
+ * out in the order of the rows.  The call is of a model, or of an operation:
+ * sagemaker_invoke, sagemaker_invoke_async.
  */
 #ifndef SMRT_SCAN_COLUMN_H
 #define SMRT_SCAN_COLUMN_H
@@ -20,17 +21,10 @@ typedef struct SmrtColumn SmrtColumn;
 extern SmrtColumn *smrt_column_create(List *model, List *expressions,
 									  PlanState *parent);
 
-/*
- * Reads the model's definition, if that was not done.  Not at the start: a
- * definition that is not valid stops no statement that calls nothing, as it does
- * not where calls are made row by row.
- */
-extern void smrt_column_prepare(SmrtColumn *column);
-
-/* How many rows a request can hold.  After smrt_column_prepare(), as the next. */
+/* How many rows a request can hold; 0: no row has reached the call so far. */
 extern int	smrt_column_max_rows(const SmrtColumn *column);
 
-/* How many rows its requests in flight can hold. */
+/* How many rows its requests in flight can hold, likewise. */
 extern int	smrt_column_window(const SmrtColumn *column);
 
 /*

@@ -43,8 +43,9 @@ lift(Plan *node, SmrtStep *step)
 	if (rewrite.calls == NIL)
 		return false;
 	node->lefttree = smrt_rewrite_append(node->lefttree, &rewrite);
-	node->targetlist = (List *) smrt_rewrite_replace_in_arguments((Node *) node->targetlist,
-													 &rewrite);
-	node->qual = (List *) smrt_rewrite_replace_in_arguments((Node *) node->qual, &rewrite);
+	node->targetlist = (List *)
+		smrt_rewrite_replace_in_arguments((Node *) node->targetlist, &rewrite);
+	node->qual = (List *)
+		smrt_rewrite_replace_in_arguments((Node *) node->qual, &rewrite);
 	return true;
 }

@@ -51,9 +51,9 @@ typedef struct PredictScan
 	int64		n_taken;		/* rows taken in since the scan began */
 	int			full_window;	/* most rows to hold */
 	int			widest;			/* most rows of any column's requests */
+	bool		is_measured;	/* these two are known of all columns */
 	int			limit;			/* rows that are wanted; 0: all */
 	bool		all_wanted;		/* nobody will stop before the end */
-	bool		prepared;		/* a row has come */
 	bool		exhausted;		/* the child has no more */
 	dsm_segment *segment;		/* of a parallel query, or NULL */
 	Shared	   *shared;			/* what workers have sent; NULL: no workers */
@@ -67,7 +67,7 @@ typedef struct QueueEntry
 
 static Node *create_state(CustomScan *scan);
 static void begin(CustomScanState *node, EState *estate, int eflags);
-static void prepare(PredictScan *scan);
+static void measure(PredictScan *scan);
 static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
 static int64 rows_to_hold(const PredictScan *scan);
@@ -175,7 +175,7 @@ begin(CustomScanState *node, EState *estate, int eflags)
 							   &node->ss.ps);
 	scan->limit = intVal(list_nth(plan->custom_private, SMRT_SCAN_LIMIT));
 	scan->all_wanted = intVal(list_nth(plan->custom_private, SMRT_SCAN_ALL_WANTED));
-	/* Until the models say more. */
+	/* Until a model says more. */
 	scan->full_window = INT_MAX;
 	dlist_init(&scan->queue);
 	reset(scan);
@@ -191,20 +191,23 @@ smrt_predictscan_model(const SmrtCallSite *site)
 					  makeInteger(site->is_invoke));
 }
 
-/* When the first row comes. */
+/* A column says how much it holds when a row has reached its call. */
 static void
-prepare(PredictScan *scan)
+measure(PredictScan *scan)
 {
-	int			window = 0;
+	int			widest_window = 0;
 
+	scan->is_measured = true;
 	for (int i = 0; i < scan->n_columns; i++)
 	{
-		smrt_column_prepare(scan->columns[i]);
-		window = Max(window, smrt_column_window(scan->columns[i]));
+		int			window = smrt_column_window(scan->columns[i]);
+
+		scan->is_measured &= window > 0;
+		widest_window = Max(widest_window, window);
 		scan->widest = Max(scan->widest, smrt_column_max_rows(scan->columns[i]));
 	}
-	scan->full_window = window;
-	scan->prepared = true;
+	if (widest_window > 0)
+		scan->full_window = widest_window;
 }
 
 static TupleTableSlot *
@@ -253,9 +256,9 @@ read_ahead(PredictScan *scan)
 			scan->exhausted = true;
 		else
 		{
-			if (!scan->prepared)
-				prepare(scan);
 			take_in(scan, slot);
+			if (!scan->is_measured)
+				measure(scan);
 		}
 		filled = true;
 	}
@@ -277,8 +280,8 @@ rows_to_hold(const PredictScan *scan)
 
 	if (scan->all_wanted)
 		return wanted;
-	if (scan->n_taken == 0)
-		wanted = FIRST_WINDOW;
+	if (scan->n_taken < FIRST_WINDOW)
+		wanted = scan->n_queued + FIRST_WINDOW - scan->n_taken;
 	else if (scan->n_taken < scan->full_window)
 		wanted = scan->n_queued +
 			(scan->n_queued <= scan->n_taken / 2 ? scan->n_taken : 0);
@@ -291,13 +294,15 @@ rows_to_hold(const PredictScan *scan)
 }
 
 /*
- * Until one call has all in flight that it may have.  Beyond that, where another
- * call's requests are larger, until its next one is full: two of those are held at
- * most.
+ * From when a row has reached a call until a call has all in flight that it may
+ * have.  Beyond that, where another call's requests are larger, until its next one
+ * is full: two of those are held at most.
  */
 static bool
 has_room(const PredictScan *scan)
 {
+	if (scan->widest == 0)
+		return false;
 	return !any(scan, smrt_column_is_full) ||
 		(scan->n_queued < 2 * scan->widest && any(scan, smrt_column_is_filling));
 }

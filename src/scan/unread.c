@@ -9,6 +9,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "pg/compat.h"
+#include "scan/callkind.h"
 #include "scan/unread.h"
 
 /* A column's number, as pull_varattnos() has it. */
@@ -233,7 +234,7 @@ computes_columns(const Plan *plan)
 static bool
 can_be_dropped(Node *expr, SmrtStep *step)
 {
-	return smrt_callsite_exists(expr, step->scope.language) &&
+	return smrt_callkind_exists(expr, step->scope.language) &&
 		!expression_returns_set(expr) &&
 		!contain_volatile_functions(without_models(expr, step));
 }

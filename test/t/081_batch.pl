@@ -214,6 +214,9 @@ same_query($_) for (
 	"SELECT count(sagemaker_body_text(sagemaker_invoke('echo', s))) FROM t", "SELECT id, sagemaker_body_text(sagemaker_invoke('echo', s, options => CASE WHEN id = 7 THEN '{\"timeout\": \"soon\"}'::jsonb ELSE jsonb_build_object('max_attempts', b + 1) END)) FROM t ORDER BY id",
 	"SELECT id, sagemaker_body_text(sagemaker_invoke(CASE id WHEN 9 THEN 'no such' ELSE 'echo' END, s)) FROM t ORDER BY id", "SELECT id, sagemaker_body_text(sagemaker_invoke('echo', s, server => CASE id WHEN 9 THEN 'nonesuch' END)) FROM t ORDER BY id",
 	"SELECT sagemaker_body_text(sagemaker_invoke('echo', repeat(s, 3000))) = repeat(s, 3000) FROM t", "SELECT sagemaker_body_text(sagemaker_invoke('echo', '\\x' || s)) FROM t WHERE id < 3",
+	map({ "SELECT id, (sagemaker_invoke_async('echo', $_, 'text/plain', inference_id => 'i' || id, invocation_timeout_seconds => 60 + id)).output_location FROM t ORDER BY id" }
+		"coalesce(s, 'x')", 's', 'to_jsonb(s)', "repeat('x', id * 10000)"), "SELECT sagemaker_invoke_async(nullif('echo', 'echo'), s) FROM t",
+	"SELECT id, r.output_location FROM t, LATERAL sagemaker_invoke_async('echo', input_location => 's3://sagemaker-emulator/' || id, inference_id => 'i' || id) r",
 	# Sets, in the list and in FROM.
 	'SELECT fset(x, b), id FROM t', 'SELECT fset(x, b), fset(x, b), fset(b, id), generate_series(1, 3), id FROM t WHERE id < 9',
 	'SELECT fset(f(x), b), f(b) FROM t', 'SELECT fset(generate_series(1, 2), b) FROM t WHERE id < 5', 'SELECT generate_series(1, fset(b, id)) FROM t WHERE id < 5',

@@ -138,6 +138,8 @@ for (
 	[ "SELECT (sagemaker_invoke('echo', s || E'\\n')).* FROM wide WHERE id <= 20", (1) x 20 ],
 	[ "SELECT r.content_type, r.request_id FROM wide, LATERAL sagemaker_invoke('echo', s || E'\\n') r WHERE id <= 20", (1) x 20 ],
 	[ "SELECT sagemaker_invoke('echo', s || E'\\n') FROM wide LIMIT 10", (1) x 10 ],
+	[ "SELECT sagemaker_invoke_async('echo', s || E'\\n', request_ttl_seconds => 60 + id) FROM wide WHERE id <= 20", (1) x 20 ],
+	[ "EXPLAIN SELECT sagemaker_invoke_async('echo', s) FROM wide" ],
 	[ "EXPLAIN SELECT sagemaker_invoke('echo', s || E'\\n') FROM wide" ],
 	[ 'INSERT INTO parts SELECT id, fs(s) FROM wide WHERE id < 4', 3 ],
 	[ 'DO $$ DECLARE r record; BEGIN FOR r IN SELECT fs(s) FROM wide LOOP EXIT; END LOOP; END $$', 16 ])
@@ -229,7 +231,7 @@ sub sockets
 #
 for ([ 32, 'SELECT count(fs1(s)) FROM wide' ], [ 16, "SELECT id FROM wide WHERE fs1(s) > ''" ],
 	[ 32, 'UPDATE wide SET s = fs1(s)' ], [ 16, 'SELECT fs1(fs1(s)) FROM wide' ],
-	[ 32, "SELECT count(sagemaker_invoke('echo', s)) FROM wide" ])
+	[ 32, "SELECT count(sagemaker_invoke('echo', s)) FROM wide" ], [ 32, "SELECT count(sagemaker_invoke_async('echo', s)) FROM wide" ])
 {
 	my ($n, $statement) = @$_;
 	my $s = Session->new($node);

@@ -64,6 +64,7 @@ my @statements = (
 	'SELECT id, f(x) FROM c ORDER BY id FOR UPDATE SKIP LOCKED', 'SELECT id, f(x) FROM c ORDER BY id LIMIT 2 FOR UPDATE SKIP LOCKED',
 	'SELECT id, f(x) FROM c FOR UPDATE NOWAIT', 'SELECT c.id, f(c.x), f2(d.w) FROM c JOIN d USING (id) FOR UPDATE OF c',
 	'SELECT c, f(c.x) FROM c WHERE id IN (SELECT f(id) FROM d) ORDER BY id FOR SHARE', 'SELECT s.id, f(s.x) FROM (SELECT * FROM c WHERE x > 0 FOR UPDATE) s',
+	'SELECT c.id, c.x, q FROM c, LATERAL fset(c.x, c.id) q ORDER BY c.id FOR UPDATE OF c', 'UPDATE c SET score = s.q FROM d, LATERAL fset(d.w, d.id) s(q) WHERE d.id = c.id RETURNING c.id, c.x',
 	'INSERT INTO taken SELECT id, f(x) FROM c WHERE id < 5 FOR UPDATE', 'WITH u AS (UPDATE c SET score = f(x) RETURNING *) SELECT id, f2(score) FROM u ORDER BY id',
 	'INSERT INTO c SELECT id, x, f(x) FROM c ON CONFLICT (id) DO UPDATE SET score = f(excluded.score) + c.x',
 	'BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE c SET score = f(x); COMMIT',

@@ -135,11 +135,17 @@ subtest 'rule 9: leaves are what the node below computes' => sub {
 };
 
 subtest 'rule 10: what ModifyTable evaluates is row by row, its source is not' => sub {
-	plan tests => 2;
+	plan tests => 7;
+	my $returning = 'INSERT INTO wide SELECT id + 1000, fs(s) FROM wide WHERE id <= 3 RETURNING guess(s)';
+	like($on->run("EXPLAIN $returning")->{errors}, qr/NOTICE:.*row by row: public.guess$/m, 'which EXPLAIN says');
+	is($on->run('EXPLAIN SELECT fs(s), (SELECT fs(w.s)) FROM wide w')->{errors} =~ /NOTICE/ ? 1 : 0, 1, 'of subqueries, too');
+	unlike($on->run($_)->{errors}, qr/NOTICE/, "not in: $_") for "EXPLAIN SELECT fs('one')", 'EXPLAIN SELECT fs(s) FROM wide';
 	is_deeply([ sizes("BEGIN; INSERT INTO wide SELECT id + 1000, fs(s) FROM wide WHERE id <= 3 RETURNING fs(s); ROLLBACK") ],
 		[ 1, 1, 1, 3 ], 'RETURNING');
 	SKIP: {
-		skip 'no MERGE', 1 if $major < 15;
+		skip 'no MERGE', 2 if $major < 15;
+		like($on->run('EXPLAIN MERGE INTO wide USING t ON t.id = wide.id WHEN MATCHED THEN UPDATE SET s = fs(wide.s)')->{errors},
+			qr/NOTICE:.*row by row: public.fs$/m, 'nor does it pass over MERGE');
 		is_deeply([ sizes(q{BEGIN; MERGE INTO wide USING (SELECT id, fs(s) AS p FROM wide WHERE id <= 3) n ON n.id = wide.id
 			WHEN MATCHED THEN UPDATE SET s = fs(p); ROLLBACK}) ], [ 1, 1, 1, 3 ], 'MERGE');
 	}

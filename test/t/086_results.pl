@@ -96,7 +96,7 @@ FROM (SELECT varied(to_json(i)) AS v FROM generate_series(1, 2) i) s GROUP BY 1;
 SQL
 
 #
-# Sets: a prediction is a list, each element of it a row.  Each call is a request.
+# Sets: a prediction is a list, each element of it a row.
 #
 $node->safe_psql('postgres', 'CREATE TYPE pair AS (a int, b text); CREATE DOMAIN small_pair AS pair CHECK ((value).a < 10)');
 my %set_of = (
@@ -159,26 +159,31 @@ for (
 {
 	my $of = '(x int, s text) RETURNS TABLE (n int, id text)';
 	my $options = '"format": "array", "columns": {"id": "$response.request_id"}';
-	my @answers = map { { body => $_, content_type => $json, headers => \%headers } } '[[1, 2]]', '[[]]', '[[3]]';
+	my %answers = map { my @bodies = @$_; (scalar @bodies => [ map { { body => $_, content_type => $json, headers => \%headers } } @bodies ]) }
+		[ '[[1, 2], [], [3]]' ], [ '[[1, 2]]', '[[]]', '[[3]]' ];
 	my $rows = "(VALUES (10, 'a'), (20, 'b'), (30, 'c')) v(x, s)";
-	for ([ "SELECT x, m.* FROM $rows, m(x, s)", "10|1|r-1\n10|2|r-1\n30|3|r-1" ],
-		[ "SELECT x, (m).n FROM (SELECT x, m(x, s) FROM $rows) q", "10|1\n10|2\n30|3" ],
-		[ "SELECT x, n FROM $rows LEFT JOIN LATERAL m(x, s) ON true", "10|1\n10|2\n20|\n30|3" ],
-		[ "SELECT x, n, i FROM $rows, ROWS FROM (m(x, s), generate_series(1, 2)) r(n, id, i)",
+	for ([ 1, "SELECT x, m.* FROM $rows, m(x, s)", "10|1|r-1\n10|2|r-1\n30|3|r-1" ],
+		[ 3, "SELECT x, (m).n FROM (SELECT x, m(x, s) FROM $rows) q", "10|1\n10|2\n30|3" ],
+		[ 1, "SELECT x, n FROM $rows LEFT JOIN LATERAL m(x, s) ON true", "10|1\n10|2\n20|\n30|3" ],
+		[ 3, "SELECT x, n, i FROM $rows, ROWS FROM (m(x, s), generate_series(1, 2)) r(n, id, i)",
 			"10|1|1\n10|2|2\n20||1\n20||2\n30|3|1\n30||2" ],
-		[ "SELECT sum(n) FROM $rows, m(x, s)", '6' ])
+		[ 1, "SELECT sum(n) FROM $rows, m(x, s)", '6' ])
 	{
-		my ($query, $expected) = @$_;
-		$emulator->reset;
-		$emulator->script('m', \@answers);
-		is($node->safe_psql('postgres', model($of, $options) . $query), $expected, $query);
-		is($emulator->request_count('m'), 3, 'in a request for each row');
+		my ($n_batched, $query, $expected) = @$_;
+		for ([ on => $n_batched ], [ off => 3 ])
+		{
+			my ($batch, $n) = @$_;
+			$emulator->reset;
+			$emulator->script('m', $answers{$n});
+			is($node->safe_psql('postgres', model($of, $options) . "SET sagemaker_rt.batch = $batch; $query"), $expected, "batch $batch: $query");
+			is($emulator->request_count('m'), $n, "in as many requests as $n");
+		}
 	}
 	$emulator->reset;
 	is($node->safe_psql('postgres', model('(x int) RETURNS SETOF int', '"nulls": "skip"') . 'SELECT m(NULL::int)'), '', 'a null that is skipped has no rows');
 	is($node->safe_psql('postgres', model('(x int) RETURNS SETOF int STRICT') . 'SELECT * FROM m(NULL::int)'), '', 'nor has one of a strict function');
 	is($emulator->request_count('m'), 0, 'and is not sent');
-	$emulator->script('m', [ { body => '[[1, "x"]]', content_type => $json }, { body => '[[2, 3]]', content_type => $json } ]);
+	$emulator->script('m', [ { body => '[[1, "x"], [2, 3]]', content_type => $json } ]);
 	is($node->safe_psql('postgres', model('(x int) RETURNS SETOF int', '"on_error": "null"') . 'SELECT x, m(x) FROM generate_series(1, 2) x'),
 		"1|\n2|2\n2|3", 'a prediction that failed is one null row');
 	fails_with($node, model('(x int) RETURNS SETOF int') . 'SELECT 1 WHERE 1 IN (m(1))', '0A000', qr/set/, 'no set where none can be');
