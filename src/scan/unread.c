@@ -31,7 +31,7 @@ static void drop_in_subquery(SubqueryScan *node, List *entries, SmrtStep *step);
 static Bitmapset *columns_read(int varno, List *target_list, List *quals);
 static Bitmapset *with_columns(Bitmapset *read, int n,
 							   const AttrNumber *columns);
-static bool computes_columns(const Plan *plan);
+static bool computes_columns(Plan *plan);
 static bool can_be_dropped(Node *expr, SmrtStep *step);
 static Node *without_models(Node *node, SmrtStep *step);
 
@@ -205,7 +205,7 @@ with_columns(Bitmapset *read, int n, const AttrNumber *columns)
 
 /* Nodes whose columns nothing but the parent looks at. */
 static bool
-computes_columns(const Plan *plan)
+computes_columns(Plan *plan)
 {
 	switch (nodeTag(plan))
 	{
@@ -223,8 +223,10 @@ computes_columns(const Plan *plan)
 		case T_MergeJoin:
 		case T_HashJoin:
 		case T_Agg:
-		case T_WindowAgg:
 			return true;
+		case T_WindowAgg:
+			return smrt_run_condition(plan) == NULL ||
+				*smrt_run_condition(plan) == NIL;
 		default:
 			return false;
 	}

@@ -203,6 +203,7 @@ for my $query ('SELECT fs(s) FROM parts', 'SELECT sum(length(fs(s))) FROM parts'
 	for ([ 'SELECT id, fs(s) FROM parts' ],
 		[ "SELECT id, fs(s) FROM parts WHERE fs(s) >= ''" ],
 		[ 'SELECT sum(fs(s)::int), count(*) FROM parts' ],
+		[ 'SELECT sum(p::int), count(*) FROM parts, LATERAL pieces(s) p' ],
 		[ 'SELECT id, CASE WHEN id >= 0 THEN fs(s) END AS fs FROM parts ORDER BY id' ])
 	{
 		my ($sql) = @$_;
