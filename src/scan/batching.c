@@ -29,6 +29,7 @@
 #include "scan/callkind.h"
 #include "scan/lateral.h"
 #include "scan/lift.h"
+#include "scan/subquery.h"
 #include "scan/unread.h"
 #include "scan/valueslist.h"
 
@@ -153,6 +154,7 @@ visit(Plan **node, SmrtStep *step, int limit)
 		return;
 	step->in_workers |= IsA(*node, Gather) || IsA(*node, GatherMerge);
 	step->all_wanted = wants_all(*node, step->all_wanted);
+	smrt_subquery_inline(*node, step);
 	smrt_unread_drop(*node, step);
 	visit(&(*node)->lefttree, step, limit_of(*node));
 	cost = own_cost(*node);

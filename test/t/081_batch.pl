@@ -266,6 +266,13 @@ same_query($_) for (
 	'SELECT t.id, z.id IS NULL FROM t LEFT JOIN LATERAL (SELECT q AS id FROM fset(t.x, t.b) q WHERE q > 5) z ON true',
 	'SELECT fset(x, b) IS NULL FROM t', 'SELECT -fset(x, b), abs(fset(b, id)) FROM t', 'SELECT id, CASE WHEN true THEN 2 END * fset(x, b) FROM t',
 	'SELECT t.id, z FROM t, LATERAL unnest(ARRAY[f(t.x), f2(t.b)]) z', 'SELECT t.id, z FROM t, LATERAL jsonb_array_elements(fj(t.x, t.s)) z', 'SELECT t.id, z FROM t, LATERAL coalesce(f(t.x), 3) z',
+	# Subqueries that are no more than an expression, and some that are.
+	'SELECT id, (SELECT f(t.x)) FROM t', 'SELECT id, (SELECT f(t.x)), (SELECT f(t.x)), f(x) FROM t', 'SELECT id, (SELECT f(t.x + t.b)) + 1, (SELECT fc(t.x, t.s)) FROM t',
+	'SELECT id FROM t WHERE (SELECT f(t.x)) > 4 AND b > 0', 'SELECT id, CASE WHEN b > 0 THEN (SELECT f(20 / t.b)) END FROM t', 'SELECT id, coalesce(n, (SELECT f(t.x))) FROM t',
+	'SELECT id, (SELECT (SELECT f(t.x))) FROM t', 'SELECT id, (SELECT f2((SELECT f(t.x)))) FROM t', 'SELECT id, f2((SELECT f(t.x) + t.b)) FROM t', 'SELECT sum((SELECT f(t.x))) FROM t',
+	'SELECT g, (SELECT f(t.g)), sum((SELECT f(t.x))) FROM t GROUP BY g ORDER BY g', 'SELECT id, (SELECT f(t.x) WHERE t.b > 0) FROM t', 'SELECT id, (SELECT noise(f(t.x))) FROM t', 'SELECT id, (SELECT f(noise(t.x))) FROM t',
+	'SELECT id, (SELECT (SELECT f(u.w + t.x)) FROM u WHERE u.k = t.id) FROM t', 'SELECT id FROM t ORDER BY (SELECT f(t.x)), id', 'SELECT id, (SELECT f((SELECT max(w) FROM u WHERE u.t = t.id))) FROM t', 'SELECT id, ARRAY(SELECT f(t.x)), (SELECT f(t.x)) IN (SELECT w FROM u), EXISTS (SELECT f(t.x)) FROM t',
+	'SELECT id, (SELECT ROW(f(t.x), t.b)) FROM t', 'SELECT id, (SELECT fbad(t.s)) FROM t', 'SELECT id, (SELECT fset(t.x, 1) LIMIT 1) FROM t', 'SELECT t.id, u.k FROM t JOIN u ON u.t = t.id AND (SELECT f(t.x + u.w)) > 20 ORDER BY 1, 2', 'SELECT id, (SELECT f(noise(1) + t.x)), (SELECT f(t.x)) FROM t', 'SELECT id, (SELECT f(z.q)) FROM (SELECT id, noise(x) AS q FROM t OFFSET 0) z',
 	# CTEs and joins of which little is read.
 	'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT id, q FROM c ORDER BY id', 'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT count(*), max(q) FROM c', 'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT c FROM c',
 	'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t), d AS MATERIALIZED (SELECT id, p FROM c) SELECT a.id, b.p FROM d a JOIN d b USING (id)', 'WITH c AS MATERIALIZED (SELECT id, f(x) AS p, f2(b) AS q FROM t) SELECT u.k, (SELECT q FROM c WHERE c.id = u.t) FROM u',

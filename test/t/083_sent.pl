@@ -111,6 +111,7 @@ for (
 	[ 'SELECT w.id, p FROM wide w LEFT JOIN LATERAL fs(w.s) p ON true LIMIT 10', 10 ],
 	[ "SELECT w.id, p FROM wide w, LATERAL fs(w.s) p WHERE w.id <= 10 AND fs50(p) > '0003'", 10, 10 ],
 	[ "SELECT l.* FROM (SELECT id / 100 AS id, s FROM wide WHERE id IN (100, 200, 300)) w, LATERAL guesses(w.id, w.s) l", 21 / 5 ],
+	[ 'SELECT id, (SELECT fs(w.s)) FROM wide w WHERE id <= 40', 8, 16, 16 ],
 	# Sets go like single values.
 	[ 'SELECT pieces(s), id FROM wide WHERE id <= 40', 8, 16, 16 ],
 	[ 'SELECT pieces(s), pieces(s) FROM wide WHERE id < 4', 3 ],
