@@ -41,8 +41,7 @@ inline_in(Node *node, SmrtStep *step)
 static Expr *
 expression_of(const SubPlan *subplan, SmrtStep *step)
 {
-	Result	   *result = list_nth(step->statement->subplans, subplan->plan_id - 1);
-	Plan	   *plan = &result->plan;
+	Plan	   *plan = list_nth(step->statement->subplans, subplan->plan_id - 1);
 
 	/* An argument may be wanted several times. */
 	if (subplan->subLinkType != EXPR_SUBLINK || subplan->useHashTable ||
@@ -50,7 +49,7 @@ expression_of(const SubPlan *subplan, SmrtStep *step)
 		return NULL;
 	if (plan == NULL || !IsA(plan, Result) || plan->lefttree != NULL ||
 		plan->qual != NIL || plan->initPlan != NIL ||
-		result->resconstantqual != NULL || list_length(plan->targetlist) != 1 ||
+		((Result *) plan)->resconstantqual != NULL || list_length(plan->targetlist) != 1 ||
 		!smrt_callkind_exists((Node *) plan->targetlist, step->scope.language))
 		return NULL;
 	return linitial_node(TargetEntry, plan->targetlist)->expr;
