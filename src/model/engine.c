@@ -228,13 +228,7 @@ pack_row(SmrtEngine *engine, uint32 hash, SmrtSpan shared, SmrtSpan bytes)
 			batch = open_batch_for(engine, shared);
 		}
 		if (!smrt_buf_ok(&engine->bytes) || !smrt_pack_add(&batch->pack, bytes, hash))
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("model %s: a row alone is larger than a request may be",
-							engine->model->name),
-					 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
-							   smrt_pack_closed_len(&batch->pack) + bytes.len,
-							   engine->model->max_bytes)));
+			smrt_pack_refuse(&batch->pack, bytes.len);
 	}
 	batch->pack.rows[batch->pack.n_rows - 1].number = engine->n_rows;
 	if (engine->reuse != NULL)

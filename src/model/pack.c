@@ -116,6 +116,18 @@ append_row(SmrtPack *pack, SmrtSpan row)
 	smrt_buf_append_span(&pack->body, row);
 }
 
+void
+smrt_pack_refuse(const SmrtPack *pack, size_t len)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("model %s: a row alone is larger than a request may be",
+					pack->model->name),
+			 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
+					   smrt_pack_closed_len(pack) + len,
+					   pack->model->max_bytes)));
+}
+
 SmrtSpan
 smrt_pack_row(const SmrtPack *pack, int i)
 {

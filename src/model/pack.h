@@ -7,6 +7,7 @@
 
 #include "aws/buffer.h"
 #include "model/model.h"
+#include "pg/compat.h"
 
 typedef struct SmrtPackRow
 {
@@ -38,6 +39,9 @@ extern void smrt_pack_init(SmrtPack *pack, const SmrtModel *model,
  * the body has no room for it.
  */
 extern bool smrt_pack_add(SmrtPack *pack, SmrtSpan row, uint32 hash);
+
+/* Raises 54000: a row of so many bytes does not even fit alone. */
+pg_noreturn extern void smrt_pack_refuse(const SmrtPack *pack, size_t len);
 
 /* Row i as it was added; valid until the next one is. */
 extern SmrtSpan smrt_pack_row(const SmrtPack *pack, int i);

@@ -53,13 +53,7 @@ write_body(SmrtPack *pack, const SmrtModel *model, const Datum *values,
 	shared = smrt_row_take_shared(model, &bytes);
 	smrt_pack_init(pack, model, shared);
 	if (!smrt_buf_ok(&row) || !smrt_pack_add(pack, bytes, 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("model %s: a row alone is larger than a request may be",
-						model->name),
-				 errdetail("It makes a body of %zu bytes, the option max_bytes permits %d.",
-						   smrt_pack_closed_len(pack) + bytes.len,
-						   model->max_bytes)));
+		smrt_pack_refuse(pack, bytes.len);
 	smrt_pack_close(pack, 1);
 	return true;
 }
