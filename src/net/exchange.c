@@ -165,6 +165,15 @@ smrt_exchange_end(SmrtExchange *exchange)
 		return;
 	}
 	smrt_transfer_withdraw(transfer);
+	/*
+	 * The next answer would begin with what libcurl has made of this one's
+	 * headers: since 8.18 it does not forget that it has begun to unfold one.
+	 */
+	if (!transfer->headers_ended)
+	{
+		smrt_transfer_free(transfer);
+		return;
+	}
 	/* The session token stood there. */
 	if (transfer->lines.len > 0)
 		smrt_cleanse(transfer->lines.data, transfer->lines.len);
