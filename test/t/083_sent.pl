@@ -62,7 +62,6 @@ for (
 	[ 'SELECT fs(s), fs(s) FROM wide ORDER BY fs(s)', (100) x 10 ],
 	[ 'SELECT length(fs(s)), count(*) FROM wide GROUP BY 1', (100) x 10 ],
 	[ 'UPDATE wide SET s = s WHERE fs(s) > \'\' RETURNING id', (100) x 10 ],
-	[ 'SELECT id FROM wide WHERE s IN (SELECT fs(s) FROM wide WHERE id <= 40)', 40 ],
 	[ 'SELECT fs50(s) FROM wide WHERE id <= 300', 14, 16, 16, 28, 32, 44, (50) x 3 ],
 	[ 'SELECT fs40b(s) FROM wide WHERE id <= 22', (6), (8) x 2 ],
 	[ 'SELECT fs1(s) FROM wide WHERE id <= 100', (1) x 100 ],
@@ -148,6 +147,14 @@ for (
 	my ($sql, @wanted) = @$_;
 	is_deeply([ sizes($sql) ], [ sort { $a <=> $b } @wanted ],
 		"$sql sends " . (@wanted ? "rows @wanted" : 'nothing'));
+}
+# Which side of a semi join is hashed, so that it is read to its end, is a matter of
+# costs, and from 18 on it may be the other one.
+{
+	my $sql = 'SELECT id FROM wide WHERE s IN (SELECT fs(s) FROM wide WHERE id <= 40)';
+	my $streams = $session{on}->must("EXPLAIN (COSTS OFF) $sql") =~ /^Hash Right Semi Join$/m;
+	is_deeply([ sizes($sql) ], $streams ? [ 8, 16, 16 ] : [40],
+		"$sql sends " . ($streams ? 'few rows at first' : 'all rows at once'));
 }
 # What was read ahead may not have arrived when the statement ends, or the cursor
 # is closed.
