@@ -95,15 +95,17 @@ static SmrtBlame blame_of_error(const ErrorData *error);
 void
 smrt_queuebatch_answer(const char *table, const SmrtQueueBatch *batch)
 {
+	MemoryContext before = CurrentMemoryContext;
 	Work		work = {.table = table,.batch = batch,
-		.context = AllocSetContextCreate(CurrentMemoryContext,
-										 "sagemaker_rt queue batch",
+		.context = AllocSetContextCreate(before, "sagemaker_rt queue batch",
 										 ALLOCSET_DEFAULT_SIZES),
 		.to = batch->n_rows,
 		.verdicts = palloc0(batch->n_rows * sizeof(SmrtVerdict)),
 	};
 
 	answer(&work);
+	MemoryContextSwitchTo(before);
+	MemoryContextDelete(work.context);
 }
 
 static void
