@@ -21,6 +21,7 @@ typedef struct ReadState
 } ReadState;
 
 static bool parse(SmrtSpan text, ReadState *state);
+static void forget(char *text);
 
 bool
 smrt_json_members(SmrtSpan text, SmrtJsonMember *members, int n_members)
@@ -59,8 +60,12 @@ smrt_json_members(SmrtSpan text, SmrtJsonMember *members, int n_members)
 
 	for (int i = 0; i < n_members; i++)
 		if (members[i].value != NULL)
-			members[i].value = parsed && state.object ?
-				pstrdup(members[i].value) : NULL;
+		{
+			char	   *token = members[i].value;
+
+			members[i].value = parsed && state.object ? pstrdup(token) : NULL;
+			forget(token);
+		}
 	MemoryContextDelete(scratch);
 	return parsed && state.object;
 }
@@ -103,12 +108,17 @@ static SmrtJsonVerdict
 on_scalar(void *context, char *token, JsonTokenType type)
 {
 	ReadState  *state = context;
+	char	   *unwanted = token;
 
 	if (state->depth == 1 && state->object && state->field != NULL &&
 		type != JSON_TOKEN_NULL)
 		for (int i = 0; i < state->n_members; i++)
 			if (pg_strcasecmp(state->members[i].name, state->field) == 0)
+			{
+				unwanted = state->members[i].value;
 				state->members[i].value = token;
+			}
+	forget(unwanted);
 	return SMRT_JSON_GO_ON;
 }
 
@@ -118,6 +128,8 @@ parse(SmrtSpan text, ReadState *state)
 	JsonSemAction actions = {0};
 	char	   *copy = pg_any_to_server(pnstrdup(text.data, text.len), text.len,
 										PG_UTF8);
+	JsonLexContext *lexer = smrt_json_lexer(copy, strlen(copy),
+											GetDatabaseEncoding());
 	bool		parsed;
 
 	actions.semstate = state;
@@ -127,12 +139,18 @@ parse(SmrtSpan text, ReadState *state)
 	actions.array_end = on_end;
 	actions.object_field_start = on_field;
 	actions.scalar = on_scalar;
-	parsed = pg_parse_json(smrt_json_lexer(copy, strlen(copy),
-										   GetDatabaseEncoding()),
-						   &actions) == JSON_SUCCESS;
-	/* It may have held keys; members have copies of their own. */
+	parsed = pg_parse_json(lexer, &actions) == JSON_SUCCESS;
+	/* They may have held keys; members have copies of their own. */
 	smrt_cleanse(copy, strlen(copy));
+	smrt_cleanse(lexer->strval->data, lexer->strval->maxlen);
 	return parsed;
+}
+
+static void
+forget(char *text)
+{
+	if (text != NULL)
+		smrt_cleanse(text, strlen(text));
 }
 
 char *
