@@ -38,6 +38,9 @@
 /* Longest sleep: an upper bound only, every event wakes us. */
 #define MAX_SLEEP_MS 60000
 
+/* Calls into libcurl between two looks at interrupts; each reads up to 1.6 MB. */
+#define MAX_TURNS 8
+
 typedef struct Watch
 {
 	SmrtLane   *lane;
@@ -161,13 +164,18 @@ drive_timers(void)
 		drive_timer(dlist_container(SmrtLane, node, iter.cur));
 }
 
-/* Each call may ask for another one at once; that one is driven too. */
+/*
+ * Each call may ask for another one at once; that one is driven, too.  Not without
+ * end: libcurl does so as long as there is something to read, and a server may
+ * send faster than it reads.
+ */
 static void
 drive_timer(SmrtLane *lane)
 {
 	int			still_running;
 
-	while (lane->timer_ms >= 0 && lane->timer_ms <= smrt_pump_now_ms())
+	for (int i = 0; i < MAX_TURNS && lane->timer_ms >= 0 &&
+		 lane->timer_ms <= smrt_pump_now_ms(); i++)
 	{
 		lane->timer_ms = -1;
 		curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
