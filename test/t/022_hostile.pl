@@ -374,8 +374,9 @@ my %shapes = (
 	'a negative length' => [ "HTTP/1.1 200 OK\r\nContent-Length: -1", '38S01' ],
 	'a length in words' => [ "HTTP/1.1 200 OK\r\nContent-Length: two", '38S01' ],
 	'an empty length' => [ "HTTP/1.1 200 OK\r\nContent-Length:", '38S01|00000' ],
+	# libcurl 8.5 leaves what is in it as it is.
 	'an unknown transfer coding' =>
-	  [ "HTTP/1.1 200 OK\r\nTransfer-Encoding: magic", '38S01' ],
+	  [ "HTTP/1.1 200 OK\r\nTransfer-Encoding: magic", '38S01|00000' ],
 	'a wish for another protocol' =>
 	  [ "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c", '58030|38S01' ],
 	'a wish for a password' =>

@@ -133,14 +133,14 @@ is(sql('SELECT y FROM t WHERE id = 2'), '22', 'so that what it did is seen');
 
 forget();
 my $pid = worker_pid($node);
-$emulator->script('echo', [ { delay_ms => 2000 } ]);
+$emulator->script('echo', [ { delay_ms => 3000 } ]);
 sql('INSERT INTO t (id, x) VALUES (1, 1), (2, 2)');
 wait_until(sub { $emulator->request_count('echo') > 0 });
 my ($samples, @held) = (0);
-while (sql("SELECT count(*) FROM sagemaker_queue WHERE state = 'running'") == 2 && $samples < 200)
+while ($first->must("SELECT count(*) FROM sagemaker_queue WHERE state = 'running'") == 2 && $samples < 200)
 {
 	# In the one transaction after the call it may have all of these.
-	my $held = sql(qq{SELECT concat_ws(' ', backend_xid, backend_xmin,
+	my $held = $first->must(qq{SELECT concat_ws(' ', backend_xid, backend_xmin,
 			(SELECT string_agg(locktype || ' ' || mode, ',') FROM pg_locks WHERE pid = $pid))
 		FROM pg_stat_activity WHERE pid = $pid AND EXISTS (SELECT FROM sagemaker_queue WHERE state = 'running')});
 	push @held, $held if $held ne '';

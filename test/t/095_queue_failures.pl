@@ -192,7 +192,9 @@ forget();
 # What is hostile.
 #
 
-sql(q{CREATE ROLE mallory LOGIN; CREATE SCHEMA lair AUTHORIZATION mallory;
+# Before PostgreSQL 15 everybody might create tables in the schema public.
+sql(q{REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+	CREATE ROLE mallory LOGIN; CREATE SCHEMA lair AUTHORIZATION mallory;
 	GRANT EXECUTE ON FUNCTION sagemaker_enqueue, sagemaker_enqueue_row TO mallory;
 	CREATE TABLE lair.booty (who text, outcome text); GRANT INSERT, SELECT ON lair.booty TO mallory});
 

@@ -144,9 +144,9 @@ is($node->safe_psql('postgres', q{
 #
 
 my $mine = "SELECT string_agg(DISTINCT role, ',') FROM sagemaker_stat_endpoints";
-is($node->safe_psql('postgres', $mine, connstr => $node->connstr('postgres') . ' user=reader'), 'reader',
+is($node->safe_psql('postgres', $mine, extra_params => [ '-U', 'reader' ]), 'reader',
 	"a role sees its own");
-like($node->safe_psql('postgres', $mine, connstr => $node->connstr('postgres') . ' user=watcher'),
+like($node->safe_psql('postgres', $mine, extra_params => [ '-U', 'watcher' ]),
 	qr/reader/, 'a member of pg_read_all_stats sees all');
 for my $sql ('SELECT sagemaker_stat_reset()', 'SELECT * FROM sagemaker_stat_connections')
 {
@@ -204,7 +204,7 @@ is(counted('calls', 'true'), 1, 'and it counts');
 # Without shared memory: this session's own, and its connections.
 #
 
-$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->restart;
 is($node->safe_psql('postgres', call('echo', 'x') . ' FROM generate_series(1, 3);'
 		. q{SELECT calls, requests, connections_opened, connections_reused

@@ -90,19 +90,19 @@ fails_with($node, q{SET sagemaker_rt.statement_max_requests = 2; SELECT sagemake
 # A role.
 #
 
-my $as_payer = $node->connstr('postgres') . ' user=payer';
+my @as_payer = (extra_params => [ '-U', 'payer' ]);
 $node->safe_psql('postgres', 'ALTER ROLE payer SET sagemaker_rt.role_max_requests = 10');
 my $one = "SELECT count(sagemaker_invoke('echo', 'x'))";
-is($node->safe_psql('postgres', "$one FROM generate_series(1, 4)", connstr => $as_payer), 4, 'a role pays');
-is($node->safe_psql('postgres', "$one FROM generate_series(1, 4)", connstr => $as_payer), 4, 'in each of its sessions');
-is($node->safe_psql('postgres', "SET ROLE friend; $one", connstr => $as_payer), 1, 'as another role');
-is($node->safe_psql('postgres', 'SELECT rich()', connstr => $as_payer), 1, 'and in functions of others');
+is($node->safe_psql('postgres', "$one FROM generate_series(1, 4)", @as_payer), 4, 'a role pays');
+is($node->safe_psql('postgres', "$one FROM generate_series(1, 4)", @as_payer), 4, 'in each of its sessions');
+is($node->safe_psql('postgres', "SET ROLE friend; $one", @as_payer), 1, 'as another role');
+is($node->safe_psql('postgres', 'SELECT rich()', @as_payer), 1, 'and in functions of others');
 fails_with($node, "$one", '54000', qr/role_max_requests is 10, the role has, in this hour, sent 10/,
-	'until its purse is empty', connstr => $as_payer);
+	'until its purse is empty', @as_payer);
 is($node->safe_psql('postgres', $one), 1, 'others are not concerned');
 for my $sql ('SET sagemaker_rt.role_max_requests = 0', 'RESET sagemaker_rt.role_max_requests; SET sagemaker_rt.statement_max_rows = 0')
 {
-	fails_with($node, $sql, '42501', qr/permission denied to set/, "a plain role may not: $sql", connstr => $as_payer);
+	fails_with($node, $sql, '42501', qr/permission denied to set/, "a plain role may not: $sql", @as_payer);
 }
 
 #
@@ -138,16 +138,16 @@ is(rows_sent(), 1, 'and arrive');
 # Who gives another value before the library is loaded gets nothing by it.
 #
 
-$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', "''");
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->append_conf('postgresql.conf', 'sagemaker_rt.statement_max_requests = 1');
 $node->restart;
 $node->safe_psql('postgres', 'ALTER ROLE payer RESET ALL');
 fails_with($node, "$one FROM generate_series(1, 2)", '54000', qr/statement_max_requests is 1/,
-	'the configured limit holds', connstr => $as_payer);
+	'the configured limit holds', @as_payer);
 {
 	local $ENV{PGOPTIONS} = '-c sagemaker_rt.statement_max_requests=0';
 	fails_with($node, "$one FROM generate_series(1, 2)", '55000', qr/statement_max_requests" is not known/,
-		'in place of one that cannot be known, nothing is sent', connstr => $as_payer);
+		'in place of one that cannot be known, nothing is sent', @as_payer);
 }
 
 done_testing();
