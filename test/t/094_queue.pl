@@ -137,7 +137,7 @@ $emulator->script('echo', [ { delay_ms => 3000 } ]);
 sql('INSERT INTO t (id, x) VALUES (1, 1), (2, 2)');
 wait_until(sub { $emulator->request_count('echo') > 0 });
 my ($samples, @held) = (0);
-while ($first->must("SELECT count(*) FROM sagemaker_queue WHERE state = 'running'") == 2 && $samples < 200)
+while ($first->must("SELECT count(*) FROM sagemaker_queue WHERE state = 'running'") == 2 && $samples < 100000)
 {
 	# In the one transaction after the call it may have all of these.
 	my $held = $first->must(qq{SELECT concat_ws(' ', backend_xid, backend_xmin,
