@@ -28,19 +28,21 @@ my $node = start_queue('main', $emulator,
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
-# A client that writes rows into t, one statement each, until it is told to stop.
+# A client that writes rows into t, one statement each, until it is told to stop, or
+# the test is gone.
 # What it could not write, it tries again: nothing is written twice, as ids are its
 # own.
 sub start_writer
 {
 	my ($number) = @_;
 	my $connstr = $node->connstr('postgres');
+	my $test = $$;
 	my $pid = fork() // die "fork: $!";
 	return $pid if $pid;
 
 	my $stop = 0;
 	local $SIG{TERM} = sub { $stop = 1 };
-	for (my $n = 0; !$stop; $n++)
+	for (my $n = 0; !$stop && getppid() == $test; $n++)
 	{
 		my $from = $number * 10_000_000 + 10 * $n;
 		my $sql = "BEGIN; INSERT INTO t (id, x) SELECT n, n FROM generate_series($from, $from + 9) AS n; "
@@ -54,12 +56,13 @@ sub start_writer
 
 sub a_backend
 {
-	my ($status, $pid) = $node->psql('postgres', q{SELECT pid FROM pg_stat_activity
-		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1});
+	my ($status, $pid) = eval { $node->psql('postgres', q{SELECT pid FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1}) };
 	return $pid || undef;
 }
 
-sub is_up { return ($node->psql('postgres', 'SELECT 1'))[0] == 0 }
+# A psql that finds no server may have ended before it is told what to do.
+sub is_up { return eval { ($node->psql('postgres', 'SELECT 1'))[0] == 0 } }
 
 # Kills one of these, and has the server come back.  A backend may have ended before
 # it is killed: then another one is looked for.
