@@ -242,6 +242,17 @@ shown(SmrtSpan remote)
 }
 
 void
+smrt_report_note_key(SmrtReport *report, const SmrtKeys *keys)
+{
+	size_t		len = keys->access_key_id.len;
+
+	if (len > SMRT_KEY_ID_TAIL)
+		strlcpy(report->key_id_tail,
+				keys->access_key_id.data + len - SMRT_KEY_ID_TAIL,
+				sizeof(report->key_id_tail));
+}
+
+void
 smrt_report_blot(SmrtFault *fault, const SmrtKeys *keys)
 {
 	SmrtSpan   *texts[] = {&fault->text, &fault->code, &fault->request_id,

@@ -58,6 +58,9 @@ typedef struct SmrtReport
  */
 extern void smrt_report_blot(SmrtFault *fault, const SmrtKeys *keys);
 
+/* Which key it was, for messages: no more than tells it from others. */
+extern void smrt_report_note_key(SmrtReport *report, const SmrtKeys *keys);
+
 /* Raises the error, or, at a lower level, reports and returns. */
 extern void smrt_report_fault_at(int level, const SmrtFault *fault,
 								 const SmrtReport *report);

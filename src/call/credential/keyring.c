@@ -23,6 +23,7 @@
 #include "lib/ilist.h"
 #include "net/pump.h"
 #include "pg/alloc.h"
+#include "pg/report.h"
 #include "utils/memutils.h"
 
 #define REFRESH_AHEAD_S (15 * 60)
@@ -143,6 +144,16 @@ smrt_keyring_peek(const SmrtTarget *target)
 	Entry	   *entry = find_entry(target);
 
 	return entry != NULL && entry->context != NULL ? &entry->credential : NULL;
+}
+
+void
+smrt_keyring_blot(const SmrtTarget *target, SmrtFault *fault)
+{
+	const SmrtCredential *found = smrt_keyring_peek(target);
+
+	smrt_report_blot(fault, &target->keys);
+	if (found != NULL)
+		smrt_report_blot(fault, &found->keys);
 }
 
 static bool
