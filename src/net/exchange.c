@@ -74,6 +74,7 @@ smrt_exchange_start(const SmrtExchangeSpec *spec)
 		smrt_pump_run(0);		/* some may have been answered meanwhile */
 	transfer = take_transfer(spec);
 	now = smrt_pump_now_ms();
+	transfer->deadlines_set_ms = now;
 	transfer->connect_by_ms = now + spec->connect_timeout_ms;
 	transfer->finish_by_ms = now + spec->timeout_ms;
 	transfer->exchange.started_us = wall_clock_us();
@@ -117,10 +118,11 @@ smrt_exchange_read(SmrtExchange *exchange, int timeout_ms)
 	SmrtTransfer *transfer = (SmrtTransfer *) exchange;
 
 	/* Who reads waits; a reader that takes its time does not count. */
-	transfer->finish_by_ms = smrt_pump_now_ms() + timeout_ms;
+	transfer->deadlines_set_ms = smrt_pump_now_ms();
+	transfer->finish_by_ms = transfer->deadlines_set_ms + timeout_ms;
 	while (transfer->body.len == 0 && !exchange->done)
 		smrt_pump_run(LONG_MS);
-	transfer->finish_by_ms = PG_INT64_MAX;
+	transfer->finish_by_ms = SMRT_NEVER_MS;
 	take_body(transfer);
 	if (transfer->paused)
 		resume(transfer);

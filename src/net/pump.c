@@ -14,8 +14,10 @@
  * That costs nothing while connections are reused.
  *
  * Deadlines are ours and not libcurl's, since its own would join a resolver
- * thread that hangs.  Nothing is cleaned up at exit for the same reason: the
- * process takes all of it along.
+ * thread that hangs.  Time in which nobody listened, because the rest of the
+ * statement was at work, does not count: the answer may have come meanwhile.
+ * Nothing is cleaned up at exit, as a resolver may hang: the process takes all of
+ * it along.
  */
 #include "postgres.h"
 
@@ -54,11 +56,13 @@ static uint32 turn_event;		/* for the time to send */
 static Watch *watches;			/* indexed by descriptor */
 static int	n_watches;
 static dlist_head running = DLIST_STATIC_INIT(running);
+static int64 listened_until_ms;	/* outside smrt_pump_run() nobody listens */
 
 static bool signals_masked;
 static sigset_t signals_before;
 
 static void start_libcurl(void);
+static void forgive_absence(void);
 static void drive_sockets(void);
 static void drive_timers(void);
 static void drive_timer(SmrtLane *lane);
@@ -102,6 +106,7 @@ smrt_pump_run(int64 wait_ms)
 		int			n;
 
 		CHECK_FOR_INTERRUPTS();
+		forgive_absence();
 		drive_timers();
 		expire_transfers();
 		if (collect_news() > 0)
@@ -109,6 +114,7 @@ smrt_pump_run(int64 wait_ms)
 		n = WaitEventSetWait(wait_set, next_wake_ms(until), events,
 							 lengthof(events),
 							 dlist_is_empty(&running) ? turn_event : wait_event);
+		listened_until_ms = smrt_pump_now_ms();
 		for (int i = 0; i < n; i++)
 		{
 			if (events[i].events & WL_LATCH_SET)
@@ -126,6 +132,26 @@ smrt_pump_send(void)
 {
 	CHECK_FOR_INTERRUPTS();
 	drive_timers();
+}
+
+/* Puts deadlines off by the time in which nobody listened. */
+static void
+forgive_absence(void)
+{
+	int64		now = smrt_pump_now_ms();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+		int64		away_ms = now - Max(listened_until_ms,
+										transfer->deadlines_set_ms);
+
+		transfer->connect_by_ms += away_ms;
+		transfer->finish_by_ms += away_ms;
+	}
+	listened_until_ms = now;
 }
 
 static int64
