@@ -345,11 +345,11 @@ give_of_model(SmrtColumn *column, bool *is_null)
 	}
 	if (outcome.skipped)
 		return smrt_predict_datum(column->model, &outcome, is_null);
-	failed = smrt_failures_count(column->model);
+	failed = smrt_failures_count();
 	pgstat_init_function_usage(fcinfo, &usage);
 	result = smrt_predict_datum(column->model, &outcome, is_null);
 	pgstat_end_function_usage(&usage, true);
-	column->counts.failed += smrt_failures_count(column->model) - failed;
+	column->counts.failed += smrt_failures_count() - failed;
 	return result;
 }
 
@@ -477,7 +477,6 @@ is_of_definition(int sqlerrcode)
 	}
 }
 
-/* Of this process; a worker's are in its warnings. */
 static void
 explain_failures(const SmrtModel *model, ExplainState *es)
 {
