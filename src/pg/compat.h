@@ -238,6 +238,15 @@ smrt_function_unnest(void)
 #endif
 }
 
+/* That an Append may ask it for rows and not wait. */
+static inline void
+smrt_plan_forbid_async(Plan *node)
+{
+#if PG_VERSION_NUM >= 140000
+	node->async_capable = false;
+#endif
+}
+
 /* Of a plan that is not saved, and belongs to no resource owner. */
 static inline void
 smrt_plan_release(CachedPlan *plan)

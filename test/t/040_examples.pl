@@ -241,7 +241,7 @@ for my $page (sort map { s|^\Q$root\E/||r } glob "$root/doc/*.md")
 	  if $page ne 'doc/queue.md';
 }
 note("exempt: $_") for @exempt;
-is(scalar @exempt, 3, 'three blocks are exempt');
+is(scalar(grep { !/by 106_beyond.pl/ } @exempt), 3, 'three blocks are exempt');
 
 # What the pages say of their examples.
 
