@@ -153,18 +153,20 @@ smrt_failures_count(void)
 	return n_noted;
 }
 
-char *
-smrt_failures_by_sqlstate(const SmrtModel *model)
+bool
+smrt_failures_describe(const SmrtModel *model, char **by_state, char **messages)
 {
 	const SmrtAccount *account = smrt_account_find(model->name);
 	SmrtAccount copy;
 
 	if (account == NULL)
-		return NULL;
+		return false;
 	smrt_lock(SMRT_LOCK_ACCOUNTS, LW_SHARED);
 	copy = *account;
 	smrt_unlock(SMRT_LOCK_ACCOUNTS);
-	return copy.failed > 0 ? by_sqlstate(&copy) : NULL;
+	*by_state = by_sqlstate(&copy);
+	*messages = messages_of(&copy);
+	return copy.failed > 0;
 }
 
 void

@@ -25,8 +25,12 @@ extern bool smrt_failures_note(const SmrtModel *model,
 /* How many failed rows this process has noted ever. */
 extern int64 smrt_failures_count(void);
 
-/* "38000: 12, 53000: 3" in this statement, palloc'ed; NULL: none has failed. */
-extern char *smrt_failures_by_sqlstate(const SmrtModel *model);
+/*
+ * "38000: 12, 53000: 3" of this statement, and up to five different messages, both
+ * palloc'ed.  False: no row has failed.
+ */
+extern bool smrt_failures_describe(const SmrtModel *model, char **by_state,
+								   char **messages);
 
 /* A scan has ended: warns of those that were not told by themselves. */
 extern void smrt_failures_tell(void);

@@ -480,10 +480,13 @@ is_of_definition(int sqlerrcode)
 static void
 explain_failures(const SmrtModel *model, ExplainState *es)
 {
-	char	   *failures = smrt_failures_by_sqlstate(model);
+	char	   *by_state;
+	char	   *messages;
 
-	if (failures != NULL)
-		ExplainPropertyText("Failures by SQLSTATE", failures, es);
+	if (!smrt_failures_describe(model, &by_state, &messages))
+		return;
+	ExplainPropertyText("Failures by SQLSTATE", by_state, es);
+	ExplainPropertyText("Failure Messages", messages, es);
 }
 
 static void

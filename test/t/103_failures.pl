@@ -99,7 +99,8 @@ like($quiet, qr/WARNING:  model public.number_of: 20 of 20 rows have failed/, 'c
 my $plan = $node->safe_psql('postgres', q{SET sagemaker_rt.on_error = 'null';
 	EXPLAIN (ANALYZE, TIMING off, COSTS off) SELECT number_of(line) FROM lines});
 like($plan, qr/Rows Failed: 50$/m, 'EXPLAIN ANALYZE has the number');
-like($plan, qr/Failures by SQLSTATE: 38S01: 50$/m, 'and which they were');
+like($plan, qr/Failures by SQLSTATE: 38S01: 50$/m, 'which they were');
+is(scalar(() = $plan =~ /not of type integer/g), 5, 'and what five of them said');
 
 #
 # Over parallel workers, where memory is shared.
