@@ -206,6 +206,7 @@ my ($before, $after) = @measured[ $blocks_to_warm_up - 1, $blocks - 1 ];
 is_deeply(\%wrong, {}, 'every call came to what it was made for')
   || diag(explain(\%wrong));
 is($after->{sockets}, $before->{sockets}, 'no socket is left behind');
+# PostgreSQL may have closed files of its own.
 cmp_ok($after->{descriptors}, '<=', $before->{descriptors}, 'no descriptor is');
 is($after->{threads}, 1, 'no thread is');
 my @growth = sort { $a <=> $b }
