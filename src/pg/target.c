@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "aws/digest.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
@@ -46,6 +47,8 @@ static int	n_kept;
 
 static Oid	server_in_play(const char *name, Oid user);
 static Kept *find_kept(Oid server, Oid user);
+static bool is_stale(const Kept *entry);
+static void on_transaction_end(XactEvent event, void *arg);
 static void forget_kept(Kept *entry);
 static void keep(const Kept *key, SmrtTarget *target);
 static SmrtTarget *make_target(Oid server, Oid user);
@@ -153,8 +156,7 @@ find_kept(Oid server, Oid user)
 	{
 		Kept	   *entry = dlist_container(Kept, node, iter.cur);
 
-		if (entry->settings_generation != smrt_settings_generation ||
-			entry->server_generation != smrt_server_generation())
+		if (is_stale(entry))
 			forget_kept(entry);
 		else if (entry->server == server && entry->user == user)
 		{
@@ -163,6 +165,30 @@ find_kept(Oid server, Oid user)
 		}
 	}
 	return NULL;
+}
+
+static bool
+is_stale(const Kept *entry)
+{
+	return entry->settings_generation != smrt_settings_generation ||
+		entry->server_generation != smrt_server_generation();
+}
+
+/* A session that makes no call any more does not go on holding keys. */
+static void
+on_transaction_end(XactEvent event, void *arg)
+{
+	dlist_mutable_iter iter;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	dlist_foreach_modify(iter, &kept)
+	{
+		Kept	   *entry = dlist_container(Kept, node, iter.cur);
+
+		if (is_stale(entry))
+			forget_kept(entry);
+	}
 }
 
 static void
@@ -177,8 +203,12 @@ forget_kept(Kept *entry)
 static void
 keep(const Kept *key, SmrtTarget *target)
 {
+	static bool registered = false;
 	Kept	   *entry = MemoryContextAlloc(TopMemoryContext, sizeof(Kept));
 
+	if (!registered)
+		RegisterXactCallback(on_transaction_end, NULL);
+	registered = true;
 	*entry = *key;
 	entry->target = target;
 	/* Nothing below can fail: from here on the target lives by its count. */

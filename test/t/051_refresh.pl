@@ -285,6 +285,24 @@ surround($node, { %environment, AWS_CONTAINER_CREDENTIALS_FULL_URI => 'http://16
 		ok($memory !~ /\Q$before\E/, 'and its keys of before are overwritten');
 	}
 
+	# The keys of a mapping that is dropped are forgotten, in a session that makes no call any more.
+	is($session->must(calls(1, 'echo', 'two')), 1, 'another mapping\'s role');
+	my ($last) = map { $_->{secret_access_key} } (@{ stand_in('sts')->{requests} })[-1];
+	my $mine = 'USER MAPPING FOR CURRENT_USER SERVER two';
+	$memory = memory_of($session->pid);
+	$node->safe_psql('postgres', "DROP $mine");
+	$session->must('SELECT 1');
+  SKIP:
+	{
+		skip 'this system lets nobody look into a process', 2 unless $memory;
+		# What libcurl has read the answer into is not ours to overwrite.
+		my ($before, $after) = map { scalar(() = /\Q$last\E/g) } $memory, memory_of($session->pid);
+		cmp_ok($before, '>=', 1, 'its keys are in memory');
+		cmp_ok($after, '<', $before, 'until the mapping is dropped');
+		note("$before copies, then $after");
+	}
+	$node->safe_psql('postgres', "CREATE $mine OPTIONS ($base_key)");
+
 	# What STS is asked with is part of whose keys they are.
 	for my $change ("ADD external_id 'partner'", "ADD role_session_name 'another'",
 		"SET sts_endpoint_url '$url/sts/'")
