@@ -129,9 +129,10 @@ for my $leads ('on', 'off')
 	fails_with($node, "$null SET sagemaker_rt.max_failed_ratio = 0.3; SELECT count(number_of(line)) FROM many",
 		'54000', qr/too many/, "$name: one that is");
 	$emulator->reset;
+	# Each of five processes may find one row more, before it hears of an end.
 	like(failure($node, "$set SET sagemaker_rt.max_failed_rows = 200; SELECT count(of_the_dead(i)) FROM numbers")->{detail},
-		qr/^201 of 201 rows have failed \(38000: 201\)/, "$name: a dead model ends the statement");
-	cmp_ok($emulator->request_count('model-error'), '<=', 201 + 5 * 16, "$name: after its budget and what was in flight");
+		qr/^(20[1-5]) of \1 rows have failed \(38000: \1\)/, "$name: a dead model ends the statement");
+	cmp_ok($emulator->request_count('model-error'), '<=', 205 + 5 * 16, "$name: after its budget and what was in flight");
 	my (undef, $out, $warnings) = $node->psql('postgres',
 		"$set SET sagemaker_rt.on_error = 'warning'; SELECT count(number_of(line)) FROM many");
 	my @warnings = $warnings =~ /WARNING:  (.*)/g;
