@@ -176,7 +176,7 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	call->call.report.permission = smrt_operation_permission(request->operation);
 	if (!smrt_attempt_plan(&call->plan, set->target, &call->request,
 						   set->limits.max_attempts))
-		elog(ERROR, "could not compute a SHA-256 digest");
+		smrt_report_no_digest();
 	call->send_at_ms = now_ms;
 	call->give_up_at_ms = give_up_at_ms;
 	smrt_governor_key(&call->governor, host_of(set->target), request->endpoint);

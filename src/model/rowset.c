@@ -15,6 +15,7 @@
 #include "model/rowset.h"
 #include "model/row.h"
 #include "pg/alloc.h"
+#include "pg/report.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -183,7 +184,7 @@ smrt_rowset_digest(const SmrtRowset *set, int i,
 
 	if (!smrt_sha256(smrt_span_of(set->cells.data ? set->cells.data + row->begin : "",
 								  row->len), digest))
-		elog(ERROR, "could not compute a SHA-256 digest");
+		smrt_report_no_digest();
 }
 
 void

@@ -284,6 +284,12 @@ smrt_transfer_expire(SmrtTransfer *transfer, bool connecting)
 			 NULL);
 }
 
+void
+smrt_transfer_run_out(SmrtTransfer *transfer)
+{
+	fail(transfer, SMRT_FAULT_NO_MEMORY, "libcurl is out of memory");
+}
+
 static void
 fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text)
 {
@@ -330,8 +336,9 @@ fault_of(const SmrtTransfer *transfer, CURLcode code)
 		case CURLE_FILESIZE_EXCEEDED:
 			return SMRT_FAULT_REPLY_TOO_LARGE;
 		case CURLE_OUT_OF_MEMORY:
-			/* libcurl before 8.6 says so of a header line over its limit. */
-			return phase_of(transfer) >= SMRT_PHASE_WAITING &&
+			/* libcurl before 8.6 says so of a header line over its limit, too. */
+			return curl_version_info(CURLVERSION_NOW)->version_num < 0x080600 &&
+				phase_of(transfer) >= SMRT_PHASE_WAITING &&
 				!transfer->headers_ended ? SMRT_FAULT_HEADERS_TOO_LARGE :
 				SMRT_FAULT_NO_MEMORY;
 		case TOO_LARGE:

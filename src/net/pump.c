@@ -66,6 +66,7 @@ static void forgive_absence(void);
 static void drive_sockets(void);
 static void drive_timers(void);
 static void drive_timer(SmrtLane *lane);
+static void drive(SmrtLane *lane, curl_socket_t fd, int action);
 static bool is_paused(int fd);
 static void expire_transfers(void);
 static int	collect_news(void);
@@ -191,14 +192,36 @@ drive_timers(void)
 static void
 drive_timer(SmrtLane *lane)
 {
-	int			still_running;
-
 	while (lane->timer_ms >= 0 && lane->timer_ms <= smrt_pump_now_ms())
 	{
 		lane->timer_ms = -1;
-		curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
-								 &still_running);
-		smrt_pump_unmask_signals();
+		drive(lane, CURL_SOCKET_TIMEOUT, 0);
+	}
+}
+
+/*
+ * Without memory, libcurl may have gone on without asking for a socket to be
+ * watched, and does not tell whose: all of the lane would wait until their
+ * deadlines.
+ */
+static void
+drive(SmrtLane *lane, curl_socket_t fd, int action)
+{
+	int			still_running;
+	CURLMcode	code = curl_multi_socket_action(lane->multi, fd, action,
+												&still_running);
+	dlist_iter	iter;
+
+	smrt_pump_unmask_signals();
+	if (code == CURLM_OK)
+		return;
+	dlist_foreach(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+
+		if (transfer->lane == lane && !transfer->exchange.done)
+			smrt_transfer_run_out(transfer);
 	}
 }
 
@@ -211,7 +234,6 @@ drive_sockets(void)
 	for (int i = 0; i < n; i++)
 	{
 		Watch	   *watch = &watches[events[i].fd];
-		int			still_running;
 		int			action = 0;
 
 		/* libcurl lost interest and we had not told the poller yet */
@@ -238,9 +260,7 @@ drive_sockets(void)
 			action |= CURL_CSELECT_OUT;
 		if (events[i].events & SMRT_POLL_ERROR)
 			action |= CURL_CSELECT_ERR;
-		curl_multi_socket_action(watch->lane->multi, events[i].fd, action,
-								 &still_running);
-		smrt_pump_unmask_signals();
+		drive(watch->lane, events[i].fd, action);
 	}
 }
 

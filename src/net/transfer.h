@@ -92,6 +92,9 @@ extern int	smrt_pump_on_timer(CURLM *multi, long timeout_ms, void *userp);
 /* libcurl is done with it. */
 extern void smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code);
 
+/* libcurl had no memory to go on with it. */
+extern void smrt_transfer_run_out(SmrtTransfer *transfer);
+
 /* A deadline, for connecting or for all of it, has passed. */
 extern void smrt_transfer_expire(SmrtTransfer *transfer, bool connecting);
 

@@ -123,6 +123,15 @@ smrt_report_fault_at(int level, const SmrtFault *fault,
 			 words.hint ? errhint("%s", words.hint) : 0));
 }
 
+void
+smrt_report_no_digest(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("libcrypto could not compute a SHA-256 digest.")));
+}
+
 int
 smrt_report_sqlstate(SmrtFaultKind kind)
 {

@@ -68,6 +68,9 @@ extern void smrt_report_fault_at(int level, const SmrtFault *fault,
 pg_noreturn extern void smrt_report_fault(const SmrtFault *fault,
 										  const SmrtReport *report);
 
+/* What libcrypto could not do: it has no memory. */
+pg_noreturn extern void smrt_report_no_digest(void);
+
 /* The SQLSTATE of a kind of fault, and what it is in a few words. */
 extern int	smrt_report_sqlstate(SmrtFaultKind kind);
 extern const char *smrt_report_what(SmrtFaultKind kind);

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "pg/compat.h"
 #include "pg/ownsetting.h"
+#include "pg/report.h"
 #include "pg/server.h"
 #include "pg/target.h"
 
@@ -450,14 +451,16 @@ name_identity(SmrtTarget *target, Oid owner)
 		target->ca_file,
 	};
 	StringInfoData text;
+	bool		computed;
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "%d %u", target->key_source, owner);
 	for (int i = 0; i < lengthof(parts); i++)
 		appendStringInfo(&text, "%c%s", '\1', parts[i] ? parts[i] : "");
-	if (!smrt_sha256_hex(smrt_span_of(text.data, text.len), target->identity))
-		elog(ERROR, "could not compute a SHA-256 digest");
+	computed = smrt_sha256_hex(smrt_span_of(text.data, text.len), target->identity);
 	smrt_cleanse(text.data, text.len);
+	if (!computed)
+		smrt_report_no_digest();
 }
 
 static void

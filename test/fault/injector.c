@@ -14,6 +14,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <netdb.h>
 #include <poll.h>
@@ -25,6 +27,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -67,6 +70,7 @@ static bool fired;
 
 static bool is_armed(const char *kind);
 static bool strikes(void);
+static void tell_place(void);
 static bool strikes_library(const char *kind, void *caller);
 
 Datum
@@ -116,7 +120,23 @@ strikes(void)
 	if (atomic_fetch_add(&count, 1) + 1 != nth)
 		return false;
 	fired = true;
+	tell_place();
 	return true;
+}
+
+/* With INJECTOR_TRACE=FILE, where it struck is appended there. */
+static void
+tell_place(void)
+{
+	const char *path = getenv("INJECTOR_TRACE");
+	void	   *frames[16];
+	int			fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT, 0666) : -1;
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "%s %d\n", armed, nth);
+	backtrace_symbols_fd(frames, backtrace(frames, lengthof(frames)), fd);
+	close(fd);
 }
 
 static bool
@@ -217,7 +237,7 @@ FAIL(int, getsockname, (int fd, struct sockaddr *a, socklen_t *len), (fd, a, len
 FAIL(int, getpeername, (int fd, struct sockaddr *a, socklen_t *len), (fd, a, len), -1, OF_LIBRARY("getpeername"))
 FAIL(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *len), (fd, level, name, value, len), -1, OF_LIBRARY("getsockopt"))
 FAIL(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len), (fd, level, name, value, len), -1, OF_LIBRARY("setsockopt"))
-FAIL(int, socketpair, (int family, int type, int protocol, int *fds), (family, type, protocol, fds), -1, OF_LIBRARY("socketpair"))
+FAIL(int, socketpair, (int family, int type, int protocol, int fds[2]), (family, type, protocol, fds), -1, OF_LIBRARY("socketpair"))
 FAIL(int, poll, (struct pollfd *fds, nfds_t n, int timeout), (fds, n, timeout), -1, OF_ANYBODY("poll"))
 FAIL(int, epoll_create1, (int flags), (flags), -1, OF_ANYBODY("epoll_create1"))
 FAIL(int, epoll_ctl, (int set, int op, int fd, struct epoll_event *event), (set, op, fd, event), -1, OF_ANYBODY("epoll_ctl"))
