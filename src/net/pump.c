@@ -200,9 +200,10 @@ drive_timer(SmrtLane *lane)
 }
 
 /*
- * Without memory, libcurl may have gone on without asking for a socket to be
- * watched, and does not tell whose: all of the lane would wait until their
- * deadlines.
+ * Without memory, libcurl returns with a socket that nobody watches, and does not
+ * tell whose: transfers would wait until their deadlines.  When it runs that one
+ * again, it may divide by zero (7.88 does, over the socket's empty table).  So
+ * all of the lane end here and are taken out, even if that waits for a resolver.
  */
 static void
 drive(SmrtLane *lane, curl_socket_t fd, int action)
@@ -220,8 +221,11 @@ drive(SmrtLane *lane, curl_socket_t fd, int action)
 		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
 												 iter.cur);
 
-		if (transfer->lane == lane && !transfer->exchange.done)
+		if (transfer->lane != lane)
+			continue;
+		if (!transfer->exchange.done)
 			smrt_transfer_run_out(transfer);
+		take_out(transfer);
 	}
 }
 

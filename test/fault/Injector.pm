@@ -76,7 +76,7 @@ sub start_injected
 {
 	my ($name, $emulator, @configuration) = @_;
 	my $node = start_node($name, $emulator,
-		"session_preload_libraries = 'sagemaker_rt'", 'log_min_messages = fatal',
+		"session_preload_libraries = 'sagemaker_rt'", 'log_min_messages = log',
 		'sagemaker_rt.breaker_failures = 0', 'sagemaker_rt.max_attempts = 1',
 		"sagemaker_rt.total_timeout = '5s'", @configuration);
 
