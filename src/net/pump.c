@@ -201,9 +201,8 @@ drive_timer(SmrtLane *lane)
 
 /*
  * Without memory, libcurl returns with a socket that nobody watches, and does not
- * tell whose: transfers would wait until their deadlines.  When it runs that one
- * again, it may divide by zero (7.88 does, over the socket's empty table).  So
- * all of the lane end here and are taken out, even if that waits for a resolver.
+ * tell whose: transfers would wait until their deadlines.  So all of the lane end
+ * here, and leave it at once, even if that waits for a resolver.
  */
 static void
 drive(SmrtLane *lane, curl_socket_t fd, int action)
@@ -216,6 +215,7 @@ drive(SmrtLane *lane, curl_socket_t fd, int action)
 	smrt_pump_unmask_signals();
 	if (code == CURLM_OK)
 		return;
+	lane->broken = true;
 	dlist_foreach(iter, &running)
 	{
 		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
@@ -399,7 +399,10 @@ smrt_transfer_submit(SmrtTransfer *transfer, const char *identity)
 	code = curl_multi_add_handle(lane->multi, transfer->easy);
 	smrt_pump_unmask_signals();
 	if (code != CURLM_OK)
+	{
+		lane->broken = true;
 		return false;
+	}
 	lane->n_transfers++;
 	transfer->lane = lane;
 	transfer->listed = true;
