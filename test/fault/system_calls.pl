@@ -41,7 +41,7 @@ for my $row (@faults)
 		{
 			my ($name, $statement) = @$_;
 			inject($node, "$name, $kind: $fault", kind => $kind, fault => $fault,
-				statement => $statement, permitted => '58030' . ($more ? "|$more" : ''),
+				statement => $statement, permitted => '58030|38S03' . ($more ? "|$more" : ''),
 				limit => $limit, may_be_unused => 1);
 		}
 	}
@@ -69,7 +69,7 @@ for my $row (
 	{
 		inject($node, "a call over a new connection, $kind: $fault" . ($_ ? ', in a new session' : ''),
 			kind => $kind, fault => $fault, statement => $call, cold => $_,
-			permitted => '58030' . ($more ? "|$more" : ''), limit => $limit,
+			permitted => '58030|38S03' . ($more ? "|$more" : ''), limit => $limit,
 			may_be_unused => 1)
 		  for 0, 1;
 	}
