@@ -448,7 +448,7 @@ smrt_pump_ensure(void)
 		{
 			ReleaseExternalFD();
 			ereport(ERROR,
-					(errcode_for_socket_access(),
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					 errmsg("could not make an event queue: %m")));
 		}
 	}
