@@ -129,7 +129,8 @@ smrt_report_no_digest(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_OUT_OF_MEMORY),
 			 errmsg("out of memory"),
-			 errdetail("libcrypto could not compute a SHA-256 digest.")));
+			 errdetail("libcrypto could not compute a SHA-256 digest."),
+			 errhint("If it stays so, begin a new session: what OpenSSL could not load when it was first used, it does not load again.")));
 }
 
 int

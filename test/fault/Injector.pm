@@ -89,7 +89,8 @@ my %total;
 
 # Makes each call of a kind fail in turn, from the first to the limit-th: in one
 # session, or each in a new one.  Options: kind, fault, statement, permitted (a
-# pattern of SQLSTATEs), limit, cold, may_be_unused (it need not occur).  One test.
+# pattern of SQLSTATEs), limit, cold, may_be_unused (it need not occur), may_stay
+# (what the next statement may come to, too).  One test.
 sub inject
 {
 	my ($node, $name, %options) = @_;
@@ -133,7 +134,8 @@ sub inject
 			push @faults, "$at: gave $outcome->{value}, not $expected"
 			  if $outcome->{sqlstate} eq '00000' && ($outcome->{value} // '') ne $expected;
 			push @faults, "$at: the next one: " . ($outcome->{next} // 'nothing')
-			  if ($outcome->{next} // '') ne $expected;
+			  if ($outcome->{next} // '') ne $expected
+		  && !($options{may_stay} && ($outcome->{next} // '') =~ /^$options{may_stay}: /);
 			push @faults, "$at: took $outcome->{ms} ms" if $outcome->{ms} > $hang_ms;
 			# Later ones may open more that are kept.
 			$descriptors //= $outcome->{descriptors} + $most_kept;

@@ -38,5 +38,12 @@ inject($node, 'a call over a new connection, malloc', kind => 'malloc', fault =>
 	statement => q{SELECT sagemaker_body_text(sagemaker_invoke('closing', 'x'))},
 	permitted => $permitted, limit => $limit);
 
+# The first call of a session.  What OpenSSL cannot load then, it does not load
+# later: the error says so.
+inject($node, "a session's first call, $_", kind => $_, fault => 'ENOMEM', cold => 1,
+	statement => q{SELECT sagemaker_body_text(sagemaker_invoke('echo', 'x'))},
+	permitted => $permitted, may_stay => '53200', limit => $limit // 300)
+  for 'palloc', 'malloc';
+
 tell($node, 'allocations');
 done_testing();
