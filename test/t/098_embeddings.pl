@@ -143,13 +143,4 @@ $emulator->reset;
 is(must("SELECT count(*), count(*) FILTER (WHERE again IS DISTINCT FROM r) FROM (SELECT r, rerank('a broken kettle', body) AS again FROM judged ORDER BY again) a"), '10000|0', 'the reranker by itself gives the same');
 is($emulator->request_count('reranker'), $distinct / 100, '... in full requests');
 
-SKIP:
-{
-	skip 'pgvector is not installed here', 2 unless must("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'");
-	must('CREATE EXTENSION vector; CREATE DOMAIN vector16 AS vector(16)');
-	is(must(model('embed_vector(passage text) RETURNS vector16', '"endpoint": "embed-tei", "format": "inputs", "dimension": 16')
-			. "SELECT count(*) FROM text_vector WHERE embed_vector(passage) <-> v::vector < 1e-5"), 100, "pgvector's type takes them");
-	fails_with($node, model('embed_vector(passage text) RETURNS vector', '"endpoint": "embed-tei", "format": "inputs", "dimension": 8') . "SELECT embed_vector('a')", '38S01', qr/has 16 numbers/, '... of the right dimension');
-}
-
 done_testing();
