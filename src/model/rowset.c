@@ -41,6 +41,7 @@ struct SmrtRowset
 	int			n_rows;
 	int			size;			/* of rows */
 	Row		   *rows;
+	const char *const *inference_ids;	/* by row, or NULL */
 	SmrtFailure *ended_by;		/* the endpoint fails: no more is sent */
 };
 
@@ -61,6 +62,10 @@ static SmrtEngine *create_engine(const SmrtModel *model,
 								 SmrtEngineCounts *counts);
 static size_t frame_of(const SmrtModel *model);
 static void write_row(Step *step);
+static int *order_rows(SmrtRowset *set);
+static int	compare_shared(const void *a, const void *b, void *arg);
+static SmrtSpan shared_of(const SmrtRowset *set, int i);
+static void name_requests(SmrtRowset *set, const int *order);
 static void take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome);
 static SmrtResponse *copy_response(const SmrtResponse *response);
 static void read_row(Step *step);
@@ -196,19 +201,21 @@ smrt_rowset_leave_out(SmrtRowset *set, int i)
 void
 smrt_rowset_name_requests(SmrtRowset *set, const char *const *inference_ids)
 {
-	smrt_engine_name_requests(set->engine, inference_ids);
+	set->inference_ids = inference_ids;
 }
 
 void
 smrt_rowset_send(SmrtRowset *set)
 {
 	MemoryContext before = MemoryContextSwitchTo(set->context);
+	int		   *order = order_rows(set);
 	SmrtOutcome outcome;
 	int			n_taken = 0;
 
+	name_requests(set, order);
 	for (int i = 0; i < set->n_rows; i++)
 	{
-		Row		   *row = &set->rows[i];
+		Row		   *row = &set->rows[order[i]];
 		bool		sent = !row->skipped && !row->left_out && row->failure == NULL;
 		SmrtBuf    *body = smrt_engine_begin_row(set->engine);
 
@@ -222,12 +229,70 @@ smrt_rowset_send(SmrtRowset *set)
 		smrt_engine_end_row(set->engine, !sent);
 		while (smrt_engine_next(set->engine, smrt_engine_is_full(set->engine),
 								&outcome))
-			take(set, &set->rows[n_taken++], &outcome);
+			take(set, &set->rows[order[n_taken++]], &outcome);
 	}
 	smrt_engine_finish(set->engine);
 	while (smrt_engine_next(set->engine, true, &outcome))
-		take(set, &set->rows[n_taken++], &outcome);
+		take(set, &set->rows[order[n_taken++]], &outcome);
 	MemoryContextSwitchTo(before);
+}
+
+/*
+ * In which order rows are sent: as they came, but with those together that have
+ * equal shared values, of which the engine packs only some at a time.
+ */
+static int *
+order_rows(SmrtRowset *set)
+{
+	int		   *order = palloc_extended((set->n_rows + 1) * sizeof(int),
+										MCXT_ALLOC_HUGE);
+
+	for (int i = 0; i < set->n_rows; i++)
+		order[i] = i;
+	if (set->model.n_shared > 0)
+		qsort_arg(order, set->n_rows, sizeof(int), compare_shared, set);
+	return order;
+}
+
+static int
+compare_shared(const void *a, const void *b, void *arg)
+{
+	const SmrtRowset *set = arg;
+	int			i = *(const int *) a;
+	int			j = *(const int *) b;
+	SmrtSpan	one = shared_of(set, i);
+	SmrtSpan	other = shared_of(set, j);
+	size_t		len = Min(one.len, other.len);
+	int			result = len > 0 ? memcmp(one.data, other.data, len) : 0;
+
+	if (result != 0)
+		return result;
+	if (one.len != other.len)
+		return one.len < other.len ? -1 : 1;
+	return i < j ? -1 : i > j;
+}
+
+static SmrtSpan
+shared_of(const SmrtRowset *set, int i)
+{
+	const Row  *row = &set->rows[i];
+	SmrtSpan	bytes = row->len == 0 ? smrt_span(NULL) :
+		smrt_span_of(set->cells.data + row->begin, row->len);
+
+	return smrt_row_take_shared(&set->model, &bytes);
+}
+
+static void
+name_requests(SmrtRowset *set, const int *order)
+{
+	const char **ids;
+
+	if (set->inference_ids == NULL)
+		return;
+	ids = palloc_extended((set->n_rows + 1) * sizeof(char *), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < set->n_rows; i++)
+		ids[i] = set->inference_ids[order[i]];
+	smrt_engine_name_requests(set->engine, ids);
 }
 
 /* Keeps what the engine forgets with its next outcome. */
