@@ -43,6 +43,7 @@ struct SmrtEngine
 	SmrtEngineCounts *counts;
 	int			n_in_flight;
 	int			n_unread;		/* batches */
+	int			most_rows;		/* of one that was sent */
 	SmrtBuf		bytes;			/* of the row being written */
 	dlist_head	batches;		/* all but those that are kept */
 	List	   *open;			/* of them, the oldest first */
@@ -272,16 +273,14 @@ smrt_engine_finish(SmrtEngine *engine)
 		close_batch(engine, linitial(engine->open));
 }
 
-bool
-smrt_engine_is_full(const SmrtEngine *engine)
+SmrtEngineLoad
+smrt_engine_load(const SmrtEngine *engine, int n_held)
 {
-	return engine->n_unread >= engine->model->concurrency;
-}
-
-bool
-smrt_engine_is_filling(const SmrtEngine *engine)
-{
-	return engine->open != NIL;
+	if (engine->n_unread >= engine->model->concurrency)
+		return smrt_engine_counts_are_much(engine->counts, engine->n_unread) ?
+			SMRT_LOAD_STUFFED : SMRT_LOAD_FULL;
+	return engine->n_unread < 2 || n_held / 2 < engine->most_rows ?
+		SMRT_LOAD_HUNGRY : SMRT_LOAD_FED;
 }
 
 bool
@@ -386,6 +385,7 @@ static void
 close_batch(SmrtEngine *engine, SmrtBatch *batch)
 {
 	engine->open = list_delete_ptr(engine->open, batch);
+	engine->most_rows = Max(engine->most_rows, batch->pack.n_rows);
 	smrt_pack_close(&batch->pack, engine->min_rows);
 	batch->body = smrt_buf_span(&batch->pack.body);
 	send_batch(engine, batch);

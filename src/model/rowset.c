@@ -227,7 +227,8 @@ smrt_rowset_send(SmrtRowset *set)
 		if (sent)
 			smrt_buf_append(body, set->cells.data + row->begin, row->len);
 		smrt_engine_end_row(set->engine, !sent);
-		while (smrt_engine_next(set->engine, smrt_engine_is_full(set->engine),
+		while (smrt_engine_next(set->engine,
+								smrt_engine_load(set->engine, 0) >= SMRT_LOAD_FULL,
 								&outcome))
 			take(set, &set->rows[order[n_taken++]], &outcome);
 	}

@@ -168,13 +168,6 @@ is_prepared(const SmrtColumn *column)
 }
 
 int
-smrt_column_max_rows(const SmrtColumn *column)
-{
-	return column->model != NULL ? column->model->max_rows :
-		column->site != NULL ? 1 : 0;
-}
-
-int
 smrt_column_window(const SmrtColumn *column)
 {
 	return column->model != NULL ?
@@ -278,18 +271,15 @@ evaluate(SmrtColumn *column, ExprContext *econtext)
 										 &column->nulls[i]);
 }
 
-bool
-smrt_column_is_full(const SmrtColumn *column)
+/* Rows of sagemaker_invoke wait for no others, and keep their arguments. */
+SmrtEngineLoad
+smrt_column_load(const SmrtColumn *column, int n_held)
 {
-	return (column->engine != NULL && smrt_engine_is_full(column->engine)) ||
-		(column->invocations != NULL && smrt_invocations_is_full(column->invocations));
-}
-
-bool
-smrt_column_is_filling(const SmrtColumn *column)
-{
-	return !smrt_column_is_full(column) && column->engine != NULL &&
-		smrt_engine_is_filling(column->engine);
+	if (column->engine != NULL)
+		return smrt_engine_load(column->engine, n_held);
+	return column->invocations != NULL &&
+		smrt_invocations_is_full(column->invocations) ?
+		SMRT_LOAD_STUFFED : SMRT_LOAD_FED;
 }
 
 void
