@@ -96,6 +96,19 @@ SQL
 is(must("SELECT string_agg(id::text, ' ' ORDER BY id) FROM (SELECT *, parrot(a, b) AS p FROM hostile) s WHERE p IS DISTINCT FROM '{a} ' || a || ' | ' || b || ' \"}'"),
 	'', 'every text arrives as it is, and its neighbours too');
 is(must('SELECT count(parrot(a, b)) FROM hostile'), 11, '... all of them');
+# The same where rows stand in one request: as values of a template, and as what they share.
+must(model('pack(a text, b text) RETURNS text', '{"endpoint": "captured", "format": "inputs", "prompt": "{{a}} {a} | {b} \"}}", "predictions": "$.inputs[*]"}')
+	. model('shared(a text, b text) RETURNS text', '{"endpoint": "captured", "format": "inputs", "shared": ["a"], "rows_member": "texts", "predictions": "$.texts[*]"}'));
+$emulator->reset;
+is(must("SELECT string_agg(id::text, ' ' ORDER BY id) FROM (SELECT *, pack(a, b) AS p FROM hostile OFFSET 0) s WHERE p IS DISTINCT FROM '{a} ' || a || ' | ' || b || ' \"}'"),
+	'', '... and its neighbours of the same request');
+is($emulator->request_count('captured'), 1, '... which is one');
+$emulator->reset;
+is(must("SELECT count(*) FROM (SELECT b, shared(a, b) AS s FROM (SELECT a, b || n AS b FROM hostile, generate_series(1, 3) n ORDER BY id, n OFFSET 0) h OFFSET 0) s WHERE s IS DISTINCT FROM b"),
+	0, '... and those that share it');
+is($emulator->request_count('captured'), 11, '... in a request for each');
+is(join('', sort map { decode_json(decode_base64($_->{captureData}{endpointInput}{data}))->{a} } @{ $emulator->control('captures') }),
+	join('', sort map { decode_json($_)->[0] } split(/\n/, must('SELECT jsonb_build_array(a) FROM hostile'))), '... as it is');
 
 #
 # The result type is the contract.
@@ -234,6 +247,21 @@ is_deeply([ map { $_->{role} } @$messages ], [ 'user', 'assistant', 'user' ], 'w
 is($messages->[1]{content}, '{"answer": "no\"}]"}', '... to the letter');
 like($messages->[2]{content}, qr/^That is not what was asked for: "answer" is not of type boolean\. Answer again/, '... and what is wrong with it');
 $emulator->script('m', [], $chat->('no'));
+# Wherever it stands, and only what does not fit: 5 rows, with one request more.
+for my $at (1, 3, 5)
+{
+	my $good = $chat->('{"answer": true}');
+	for ([ 'repaired', [ $chat->('yes'), $good ], 5, 6 ], [ 'beyond repair', [ $chat->('yes'), $chat->('"yes"') ], 4, 6 ],
+		[ 'cut', [ $chat->('{"ans', finish_reason => 'length') ], 4, 5 ], [ 'refused', [ $chat->(undef, message => { refusal => 'No.' }) ], 4, 5 ])
+	{
+		my ($name, $answers, $n, $requests) = @$_;
+		$emulator->reset;
+		$emulator->script('m', [ ($good) x ($at - 1), @$answers ], $good);
+		is(must(model('m(i int) RETURNS boolean', '{"endpoint": "m", "format": "chat", "concurrency": 1, "repair": true, "on_error": "null"}')
+				. 'SELECT count(m) FROM (SELECT m(i) FROM n OFFSET 0) s'), $n, "$name at row $at");
+		is($emulator->request_count('m'), $requests, '... and requests');
+	}
+}
 for my $options ('"repair": true', '')
 {
 	$emulator->reset;
