@@ -71,4 +71,13 @@ my $stats = $emulator->control('stats')->{endpoints};
 cmp_ok($stats->{chat}{most_at_work}, '<=', 4 * 32, 'not more than 32 of a function are in flight');
 cmp_ok($stats->{chat}{most_at_work}, '>', 8, '... and not few');
 
+# How far a model is asked ahead for another one's sake: no further than memory
+# permits, and not beyond what a consumer may want.
+$emulator->reset;
+is(sql(q{SELECT count(c), count(r) FROM (SELECT is_complaint(body) AS c, CASE WHEN id % 1000 = 0 THEN rerank('a kettle', body) END AS r FROM mails OFFSET 0) s}), '2000|2', 'a model that few rows reach');
+is($emulator->request_count('reranker'), 2, '... is not waited for until these fill a request');
+$emulator->reset;
+is(sql(q{BEGIN; DECLARE c CURSOR FOR SELECT id, is_complaint(body), rerank('a kettle', body) > -2 FROM mails; FETCH 3 FROM c; COMMIT}), "0|f|t\n1|t|t\n2|f|t", 'who reads three rows');
+cmp_ok($emulator->request_count('chat'), '<=', 16, '... has not paid for many');
+
 done_testing();
