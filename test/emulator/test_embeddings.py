@@ -1,4 +1,4 @@
-"""Embeddings, the reranker and the classifier: their arithmetic, and the shapes of their answers."""
+"""Embeddings, reranker and classifier: their arithmetic, and the shapes of their answers."""
 
 import json
 import unittest
