@@ -20,6 +20,7 @@
 
 #include "call/callset.h"
 #include "model/again.h"
+#include "model/batch.h"
 #include "model/engine.h"
 #include "model/message.h"
 #include "model/modelrequest.h"
@@ -60,7 +61,6 @@ static SmrtBatch *open_batch_for(SmrtEngine *engine, SmrtSpan shared);
 static void add_row(SmrtEngine *engine, SmrtBatch *batch, int i);
 static void release_spent(SmrtEngine *engine);
 static void free_kept(SmrtEngine *engine, size_t permitted);
-static void fill_outcome(const SmrtPlace *row, SmrtOutcome *outcome);
 static SmrtBatch *new_batch(SmrtEngine *engine, SmrtSpan shared);
 static void close_batch(SmrtEngine *engine, SmrtBatch *batch);
 static void send_batch(SmrtEngine *engine, SmrtBatch *batch);
@@ -76,7 +76,6 @@ static void send_instead(SmrtEngine *engine, SmrtBatch *batch,
 static void enter_rows(SmrtEngine *engine, SmrtBatch *batch);
 static void drop_batch(SmrtEngine *engine, SmrtBatch *batch);
 static void free_batch(SmrtEngine *engine, SmrtBatch *batch);
-static void release_call(SmrtBatch *batch);
 
 SmrtEngine *
 smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
@@ -301,7 +300,7 @@ smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 		wait_for_one(engine);
 	}
 	places->first++;
-	fill_outcome(row, outcome);
+	smrt_batch_outcome(row->batch, row->i, outcome);
 	if (row->batch != NULL && --row->batch->n_waiting == 0)
 	{
 		engine->spent = row->batch;
@@ -338,32 +337,6 @@ free_kept(SmrtEngine *engine, size_t permitted)
 
 	while ((batch = smrt_reuse_surplus(engine->reuse, permitted)) != NULL)
 		free_batch(engine, batch);
-}
-
-static void
-fill_outcome(const SmrtPlace *row, SmrtOutcome *outcome)
-{
-	SmrtBatch  *batch = row->batch;
-
-	memset(outcome, 0, sizeof(*outcome));
-	outcome->skipped = batch == NULL;
-	if (outcome->skipped)
-		return;
-	outcome->row = row->i;
-	outcome->response = &batch->response;
-	if (batch->fits)
-	{
-		outcome->piece = smrt_answer_piece(&batch->answer, outcome->row);
-		return;
-	}
-	outcome->report = &batch->call->report;
-	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
-		outcome->problem = batch->error.text;
-	else
-	{
-		outcome->response = NULL;
-		outcome->fault = &batch->call->reply.fault;
-	}
 }
 
 static SmrtBatch *
@@ -462,7 +435,7 @@ settle(SmrtEngine *engine, SmrtBatch *batch)
 		case SMRT_AGAIN_NOT:
 			batch->done = true;
 			if (batch->fits)
-				release_call(batch);
+				smrt_batch_release_call(batch);
 			break;
 		case SMRT_AGAIN_PADDED:
 			send_padded(engine, batch);
@@ -580,15 +553,6 @@ free_batch(SmrtEngine *engine, SmrtBatch *batch)
 {
 	if (engine->reuse != NULL)
 		smrt_reuse_forget(engine->reuse, batch);
-	release_call(batch);
+	smrt_batch_release_call(batch);
 	MemoryContextDelete(batch->context);
-}
-
-/* What it was sent and answered with is the next one's. */
-static void
-release_call(SmrtBatch *batch)
-{
-	if (batch->call != NULL)
-		smrt_call_release(batch->call);
-	batch->call = NULL;
 }
