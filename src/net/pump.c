@@ -109,7 +109,6 @@ smrt_pump_run(int64 wait_ms)
 		CHECK_FOR_INTERRUPTS();
 		forgive_absence();
 		drive_timers();
-		expire_transfers();
 		if (collect_news() > 0)
 			return;
 		n = WaitEventSetWait(wait_set, next_wake_ms(until), events,
@@ -123,6 +122,8 @@ smrt_pump_run(int64 wait_ms)
 			if (events[i].events & WL_SOCKET_READABLE)
 				drive_sockets();
 		}
+		/* Behind the sockets: what came in time may have waited for us. */
+		expire_transfers();
 		if (collect_news() > 0 || smrt_pump_now_ms() >= until)
 			return;
 	}
