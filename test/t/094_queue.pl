@@ -133,7 +133,7 @@ is(sql('SELECT y FROM t WHERE id = 2'), '22', 'so that what it did is seen');
 
 forget();
 my $pid = worker_pid($node);
-$emulator->script('echo', [ { delay_ms => 2000 } ]);
+$emulator->script('echo', [ { delay_ms => 5000 } ]);
 sql('INSERT INTO t (id, x) VALUES (1, 1), (2, 2)');
 wait_until(sub { $emulator->request_count('echo') > 0 });
 my ($samples, @held) = (0);
@@ -174,6 +174,22 @@ is(states($node), 'done 1', 'until it succeeds');
 is(sql('SELECT attempts FROM sagemaker_queue'), '3', 'attempts are counted');
 my @ids = map { my %h = map { lc $_->[0] => $_->[1] } @{ $_->{headers} }; $h{'x-amzn-sagemaker-inference-id'} } $emulator->requests('echo');
 is(join(',', @ids), join(',', (sql('SELECT inference_id FROM sagemaker_queue')) x 3), 'and have the inference id of the row');
+
+# What is answered while a table's triggers take their time is not late.
+forget();
+sql(q{CREATE FUNCTION hurried(x float8) RETURNS float8 LANGUAGE sagemaker PARALLEL SAFE COST 10000
+	AS '{"endpoint": "delay-300", "max_rows": 1, "concurrency": 2, "timeout": "1s", "max_attempts": 1}';
+	CREATE TABLE slow (id int PRIMARY KEY, x float8, y float8);
+	CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(1.5); RETURN new; END$$;
+	CREATE TRIGGER dawdle BEFORE UPDATE ON slow FOR EACH ROW EXECUTE FUNCTION dawdle();
+	INSERT INTO slow SELECT n, n FROM generate_series(1, 4) AS n;
+	SELECT sagemaker_enqueue('slow', 'hurried', ARRAY[id::text], 'y') FROM slow});
+drained($node);
+is(states($node, 'attempts = 1'), 'done 4', 'what is answered while a slow trigger runs is not late');
+is($emulator->request_count('delay-300'), 4, 'and is not sent again');
+is(sql('SELECT count(*) FROM sagemaker_queue a JOIN sagemaker_queue b ON b.id = a.id + 1 WHERE b.sent_at > a.sent_at'), 3,
+	'each row has the time at which it was sent');
+is(sql("SELECT max(finished_at) - min(finished_at) > interval '1 s' FROM sagemaker_queue"), 't', 'and is done when it is written, not when all are');
 
 #
 # By hand.

@@ -5,10 +5,17 @@
 # terminated (default 5).  A row of the queue that was accepted
 # is one whose transaction is known to have committed: each writes its number into a
 # table of its own, too.
+#
+# Rows of t are sent many in a request, and those of u one by one: so the emulator's
+# log has each row that was sent, as the inference id of its request, over and over.
+# After each kill a request of our own stands in it as a mark.  A worker that was
+# killed had its connections before the mark, and the next one has them after it.
 use strict;
 use warnings;
 
 use FindBin;
+use HTTP::Tiny;
+use JSON::PP;
 use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,7 +26,8 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $kills = $ENV{QUEUE_KILLS} || 12;
-my $emulator = start_emulator('--no-models');
+my $log = "$PostgreSQL::Test::Utils::tmp_check/requests.log";
+my $emulator = start_emulator('--no-models', '--log-file', $log);
 my $node = start_queue('main', $emulator,
 	"sagemaker_rt.queue_max_attempts = 1000",
 	'restart_after_crash = on',
@@ -44,9 +52,10 @@ sub start_writer
 	{
 		my $from = $number * 10_000_000 + 10 * $n;
 		my $sql = "BEGIN; INSERT INTO t (id, x) SELECT n, n FROM generate_series($from, $from + 9) AS n; "
+		  . "INSERT INTO u (id, x) VALUES ($from, $from), ($from + 1, $from + 1); "
 		  . "INSERT INTO accepted SELECT generate_series($from, $from + 9); COMMIT";
 		system("psql -XAtq -d '$connstr' -c \"$sql\" >/dev/null 2>&1");
-		sleep 0.005;
+		sleep 0.02;
 	}
 	require POSIX;
 	POSIX::_exit(0);
@@ -75,9 +84,11 @@ sub kill_one
 	};
 
 	wait_until(sub { my $pid = $victim->(); $pid && kill KILL => $pid }) or die "no $what to kill";
+	# With any process all others end.
+	wait_until(sub { !process_exists($worker) }) or die "a worker outlives a $what" if $worker;
+	HTTP::Tiny->new->get($emulator->fact('url') . '/mark');
 	if ($what eq 'postmaster')
 	{
-		wait_until(sub { !process_exists($worker) }) or die 'a worker outlives the postmaster' if $worker;
 		# What it leaves behind ends by itself, and holds the data until then.
 		$node->{_pid} = undef;
 		unlink $node->data_dir . '/postmaster.pid';
@@ -86,7 +97,12 @@ sub kill_one
 	return wait_until(sub { is_up() }) || die 'no server';
 }
 
-sql('CREATE TABLE accepted (id int)');
+sql(q{CREATE TABLE accepted (id int);
+	CREATE FUNCTION single(x float8) RETURNS float8 LANGUAGE sagemaker PARALLEL SAFE COST 10000
+	AS '{"endpoint": "delay-30", "max_rows": 1, "concurrency": 8, "max_attempts": 1}';
+	CREATE TABLE u (LIKE t INCLUDING ALL);
+	CREATE TRIGGER enqueue AFTER INSERT OR UPDATE ON u
+		FOR EACH ROW EXECUTE FUNCTION sagemaker_enqueue_row('public.single', 'y')});
 $emulator->script('echo', [], { delay_ms => 30 });
 my @writers = map { start_writer($_) } 1 .. 2;
 my %count = (worker => 0, backend => 0, postmaster => 0);
@@ -108,16 +124,41 @@ ok(drained($node), 'everything that waits is answered in the end');
 my $accepted = sql('SELECT count(*) FROM accepted');
 cmp_ok($accepted, '>', 100, "$accepted rows were accepted");
 is(sql('SELECT count(*) FROM t'), $accepted, 'each is there');
-is(sql("SELECT count(*) FROM sagemaker_queue"), $accepted, 'and was enqueued once');
-is(states($node), "done $accepted", 'and is done');
+is(sql("SELECT count(*) FROM sagemaker_queue WHERE relation = 'public.t'"), $accepted, 'and was enqueued once');
+is(states($node, "relation = 'public.t'"), "done $accepted", 'and is done');
 is(sql('SELECT count(*) FROM t WHERE y IS DISTINCT FROM x'), '0', 'and predicted');
+my $singles = sql('SELECT count(*) FROM u');
+is($singles, $accepted / 5, 'so are those that are sent one by one');
+is(states($node, "relation = 'public.u'"), "done $singles", 'which are done');
+is(sql('SELECT count(*) FROM u WHERE y IS DISTINCT FROM x'), '0', 'and predicted');
 
 # Twice is what was with a worker that was killed, and nothing else.
-my $attempts = sql('SELECT sum(attempts - 1) FROM sagemaker_queue WHERE attempts > 1') || 0;
-my $batches = sql('SELECT count(DISTINCT sent_at) FROM sagemaker_queue');
-my $batch_rows = sql('SHOW sagemaker_rt.queue_batch_rows');
-note "$attempts rows were taken again, $batches batches";
-cmp_ok($attempts, '<=', $kills * $batch_rows, 'what is asked for twice was in flight at a kill');
+my %sent;
+my @requests = map { decode_json($_) } split /\n/, slurp_file($log);
+my @marks = sort { $a <=> $b } map { $_->{line} =~ m{ /mark } ? $_->{connection} : () } @requests;
+for my $request (grep { ($_->{endpoint} // '') eq 'delay-30' } @requests)
+{
+	my %header = map { lc $_->[0] => $_->[1] } @{ $request->{headers} };
+	my $kills_before = grep { $_ < $request->{connection} } @marks;
+	$sent{ $header{'x-amzn-sagemaker-inference-id'} }{$kills_before}++;
+}
+is(@marks, $kills, 'each kill is marked');
+is(keys %sent, $singles, 'each row was sent');
+is((grep { $_ > 1 } map { values %$_ } values %sent), 0, 'no row is sent twice by one worker');
+# Of each row that was sent again, the kill after which it had to be.
+my %again;
+for my $workers (values %sent)
+{
+	my @workers = sort { $a <=> $b } keys %$workers;
+	pop @workers;
+	$again{ $_ + 1 }++ for @workers;
+}
+my $in_flight = 8;
+my $one_write = 4;
+my @too_many = grep { $again{$_} > $in_flight + $one_write } keys %again;
+is(@too_many, 0, 'no kill has more sent again than was in flight and one write') or diag(explain(\%again));
+note join ', ', map { "kill $_: $again{$_} again" } sort { $a <=> $b } keys %again;
+note sql('SELECT sum(attempts - 1) FROM sagemaker_queue') . ' rows were taken again';
 
 #
 # Terminated, and back.
