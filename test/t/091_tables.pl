@@ -209,6 +209,8 @@ is(job_and_requests("'t', 'same', 'score'"), '35|0|0|0, 1 requests', 'rows that 
 $holder->must('COMMIT');
 is(job("'t', 'same', 'score'"), '5|0|0|0', 'the next run takes them');
 sql('UPDATE t SET score = NULL');
+$emulator->reset;
+$emulator->script('delay-300', [ ({ delay_ms => 3000 }) x 4 ]);
 my $job = Session->new($node);
 # Long enough for what is looked at and done meanwhile, on a busy machine too.
 $emulator->script('delay-300', [ { delay_ms => 5000 } ]);
