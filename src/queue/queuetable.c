@@ -477,10 +477,11 @@ smrt_queuetable_record(const char *table, const SmrtQueueBatch *batch,
 
 	SPI_connect();
 	/*
-	 * A row whose lease has ended may be with another worker by now.  The state is
-	 * compared so that no index fits but the one of id: of rows that are leased
-	 * there is one, too, which would be read as a whole for each row, with all
-	 * that an old snapshot may still see.
+	 * A row whose lease has ended may be with another worker by now.  State and id
+	 * are compared so that there is no way to a row but by its id: there is an index
+	 * of leased rows, too, and where statistics were gathered when the queue was
+	 * empty all of the index of ids seems to be little, and either would be read as
+	 * a whole each time, with all that an old snapshot may still see.
 	 */
 	run(psprintf("UPDATE %s q SET state = r.state, attempts = q.attempts - r.uncounted,"
 				 " due_at = CASE r.state WHEN 'failed' THEN clock_timestamp() +"
@@ -490,7 +491,7 @@ smrt_queuetable_record(const char *table, const SmrtQueueBatch *batch,
 				 " message = r.message, result = r.result"
 				 " FROM json_to_recordset($3::json) AS r(id bigint, state text, attempts int,"
 				 "  uncounted int, sent bigint, sqlstate text, message text, result json)"
-				 " WHERE q.id = r.id AND q.attempts = r.attempts"
+				 " WHERE q.id = ANY (ARRAY[r.id]) AND q.attempts = r.attempts"
 				 "  AND q.state IS NOT DISTINCT FROM 'running'",
 				 table), lengthof(arguments), arguments);
 	SPI_finish();
