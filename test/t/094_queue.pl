@@ -274,6 +274,34 @@ fails_with($node, "SET ROLE plain; $_", '42501', qr/permission denied for table 
   "UPDATE sagemaker_queue SET role = 'postgres'", 'DELETE FROM sagemaker_queue';
 
 #
+# A kept column: from mode to mode while rows come in, each of which has its score.
+#
+
+forget();
+sql('CREATE TABLE kept (id int PRIMARY KEY, x float8, y float8); CREATE TABLE stop (now int)');
+my $keep = "CALL sagemaker_keep('kept', 'y', 'score', mode => '%s', fill => false)";
+sql(sprintf $keep, 'queue');
+$first->start('DO $$DECLARE i int := 0; BEGIN
+	WHILE NOT EXISTS (SELECT FROM stop) LOOP
+		i := i + 1;
+		INSERT INTO kept VALUES (i, i);
+		UPDATE kept SET x = x + 1000000 WHERE id = i - 3;
+		COMMIT;
+	END LOOP; END$$');
+for my $mode ('row', 'queue', 'statement', 'queue', 'row', 'queue')
+{
+	my $rows = sql('SELECT max(id) FROM kept');
+	sql(sprintf $keep, $mode);
+	wait_until(sub { sql('SELECT max(id) FROM kept') > $rows + 10 });
+}
+sql('INSERT INTO stop VALUES (1)');
+is($first->finish->{errors}, '', 'the mode is changed while rows come in: they do');
+ok(drained($node), 'what was enqueued is answered');
+cmp_ok(sql('SELECT count(*) FROM kept'), '>', 60, 'of many rows');
+is(sql('SELECT count(*) FROM kept WHERE y IS DISTINCT FROM x'), 0, 'none is lost');
+is(states($node, "state <> 'done'"), 'none', 'nor dead');
+
+#
 # Where no worker is.
 #
 
