@@ -43,12 +43,13 @@ sub start_writer
 {
 	my ($number) = @_;
 	my $connstr = $node->connstr('postgres');
+	my $parent = $$;
 	my $pid = fork() // die "fork: $!";
 	return $pid if $pid;
 
 	my $stop = 0;
 	local $SIG{TERM} = sub { $stop = 1 };
-	for (my $n = 0; !$stop; $n++)
+	for (my $n = 0; !$stop && getppid() == $parent; $n++)
 	{
 		my $from = $number * 10_000_000 + 10 * $n;
 		my $sql = "BEGIN; INSERT INTO t (id, x) SELECT n, n FROM generate_series($from, $from + 9) AS n; "
@@ -70,6 +71,19 @@ sub a_backend
 
 sub is_up { return ($node->psql('postgres', 'SELECT 1'))[0] == 0 }
 
+# A process that is ending by itself is none to kill: one that is stopped is not.
+sub kill_running
+{
+	my ($pid) = @_;
+	my $state;
+	kill STOP => $pid or return 0;
+	wait_until(sub {
+		my $stat = -e "/proc/$pid/stat" ? slurp_file("/proc/$pid/stat") : '0 (gone) X';
+		($state) = $stat =~ /\) (\w)/;
+		$state =~ /[TZX]/ });
+	return $state eq 'T' && kill KILL => $pid;
+}
+
 # Kills one of these, and has the server come back.  A backend may have ended before
 # it is killed: then another one is looked for.
 sub kill_one
@@ -83,7 +97,7 @@ sub kill_one
 		  : a_backend();
 	};
 
-	wait_until(sub { my $pid = $victim->(); $pid && kill KILL => $pid }) or die "no $what to kill";
+	wait_until(sub { my $pid = $victim->(); $pid && kill_running($pid) }) or die "no $what to kill";
 	# With any process all others end.
 	wait_until(sub { !process_exists($worker) }) or die "a worker outlives a $what" if $worker;
 	HTTP::Tiny->new->get($emulator->fact('url') . '/mark');
