@@ -332,11 +332,18 @@ sql('INSERT INTO t (id, x) VALUES (2, 2); UPDATE t SET x = 3 WHERE id = 1');
 sql("INSERT INTO sagemaker_queue (state, role, model, relation, key, columns, due_at) VALUES ('done', 'postgres', 'score', 't', '{9}', '{y}', NULL)");
 my $dump = "$PostgreSQL::Test::Utils::tmp_check/queue.sql";
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'the database is dumped');
+my $archive = "$PostgreSQL::Test::Utils::tmp_check/queue.dump";
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $archive, $node->connstr('postgres') ], 'also as an archive');
 kill CONT => worker_pid($node);
 sql('CREATE DATABASE restored');
+$node->command_ok([ 'pg_restore', '--exit-on-error', "--section=$_", '-d', $node->connstr('restored'), $archive ], "which is restored: $_")
+  for 'pre-data', 'data', 'post-data';
+my $waiting = "SELECT string_agg(key[1] || ' ' || state, ',' ORDER BY id) FROM sagemaker_queue";
+is($node->safe_psql('restored', $waiting), '2 waiting,1 waiting', 'and what waited waits, once');
+sql('DROP DATABASE restored');
+sql('CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'and restored');
-is($node->safe_psql('restored', 'SELECT string_agg(key[1] || \' \' || state, \',\' ORDER BY id) FROM sagemaker_queue'),
-	'2 waiting,1 waiting', 'what waited waits; of two for a target one; what is done is done');
+is($node->safe_psql('restored', $waiting), '2 waiting,1 waiting', 'what waited waits; of two for a target one; what is done is done');
 $node->safe_psql('restored', 'INSERT INTO t (id, x) VALUES (3, 3)');
 is($node->safe_psql('restored', 'SELECT count(*) FROM sagemaker_queue'), '3', 'numbers go on from where they were');
 sql('DROP DATABASE restored');
