@@ -43,13 +43,12 @@ sub start_writer
 {
 	my ($number) = @_;
 	my $connstr = $node->connstr('postgres');
-	my $parent = $$;
 	my $pid = fork() // die "fork: $!";
 	return $pid if $pid;
 
 	my $stop = 0;
 	local $SIG{TERM} = sub { $stop = 1 };
-	for (my $n = 0; !$stop && getppid() == $parent; $n++)
+	for (my $n = 0; !$stop; $n++)
 	{
 		my $from = $number * 10_000_000 + 10 * $n;
 		my $sql = "BEGIN; INSERT INTO t (id, x) SELECT n, n FROM generate_series($from, $from + 9) AS n; "
@@ -62,14 +61,25 @@ sub start_writer
 	POSIX::_exit(0);
 }
 
-sub a_backend
+# One value, or nothing while the server is away.  psql gets no pipe: it may end before
+# it has read.
+sub asked
 {
-	my ($status, $pid) = $node->psql('postgres', q{SELECT pid FROM pg_stat_activity
-		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1});
-	return $pid || undef;
+	my ($sql) = @_;
+	my $connstr = $node->connstr('postgres');
+	chomp(my $answer = `psql -XAtq -d '$connstr' -c "$sql" 2>&1 </dev/null`);
+	return $? == 0 ? $answer : undef;
 }
 
-sub is_up { return ($node->psql('postgres', 'SELECT 1'))[0] == 0 }
+sub a_backend
+{
+	return asked(q{SELECT pid FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1});
+}
+
+sub a_worker { return asked("SELECT pid FROM pg_stat_activity WHERE backend_type = 'sagemaker_rt queue worker'") }
+
+sub is_up { return defined asked('SELECT 1') }
 
 # A process that is ending by itself is none to kill: one that is stopped is not.
 sub kill_running
@@ -89,11 +99,11 @@ sub kill_running
 sub kill_one
 {
 	my ($what) = @_;
-	my $worker = eval { worker_pid($node) };
+	my $worker = a_worker();
 	my $victim = sub
 	{
 		return $what eq 'postmaster' ? $node->{_pid}
-		  : $what eq 'worker' ? eval { worker_pid($node) }
+		  : $what eq 'worker' ? a_worker()
 		  : a_backend();
 	};
 
@@ -119,6 +129,8 @@ sql(q{CREATE TABLE accepted (id int);
 		FOR EACH ROW EXECUTE FUNCTION sagemaker_enqueue_row('public.single', 'y')});
 $emulator->script('echo', [], { delay_ms => 30 });
 my @writers = map { start_writer($_) } 1 .. 2;
+# They hold the emulator's pipe, too.
+END { kill TERM => @writers if @writers }
 my %count = (worker => 0, backend => 0, postmaster => 0);
 my @order = ('worker', 'backend', 'worker', 'postmaster');
 srand(4711);
@@ -131,6 +143,7 @@ for my $n (1 .. $kills)
 }
 kill TERM => @writers;
 waitpid $_, 0 for @writers;
+@writers = ();
 note join ', ', map { "$_ $count{$_}" } sort keys %count;
 cmp_ok($count{$_}, '>', 0, "a $_ was killed under load") for sort keys %count;
 
