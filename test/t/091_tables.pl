@@ -116,6 +116,17 @@ is(sql('SELECT count(*), count(at) FROM scores WHERE score = id'), '150|50', 'ea
 sql('DROP TABLE scores; CREATE TABLE scores (id int, score int)');
 is(job(q{'scores', 'same', 'score', source => 'SELECT id, y AS x FROM public.t', insert_rows => true, key => 'id'}), '150|0|0|0', 'a table without a key, for which one is named');
 is(job(q{'scores', 'same', 'score', source => 'SELECT id, y AS x FROM public.t', insert_rows => true, key => 'id'}), '0|0|0|0', 'has each row once, too');
+sql('CREATE TABLE parted (id int PRIMARY KEY, x int) PARTITION BY HASH (id);
+	CREATE TABLE parted0 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+	CREATE TABLE parted1 PARTITION OF parted FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+	INSERT INTO parted SELECT i, i FROM generate_series(1, 150) AS i;
+	CREATE TABLE parted_scores (id int PRIMARY KEY, score int) PARTITION BY RANGE (id);
+	CREATE TABLE parted_scores0 PARTITION OF parted_scores FOR VALUES FROM (0) TO (70);
+	CREATE TABLE parted_scores1 PARTITION OF parted_scores FOR VALUES FROM (70) TO (1000)');
+my $parted = q{'parted_scores', 'same', 'score', source => 'SELECT id, x FROM public.parted', insert_rows => true, rows_per_transaction => 40};
+is(job($parted), '150|0|0|0', 'inputs and scores in partitioned tables');
+is(job_and_requests($parted), '0|0|0|0, 0 requests', 'each row once');
+is(sql('SELECT count(*) FROM parted_scores WHERE score = id'), 150, 'and right');
 
 #
 # Rows that fail.
