@@ -5,7 +5,8 @@
 #   make bench      against floor and peers, as ratios
 #   make test-majors    on PostgreSQL 13 to 18
 #   make test-assert-server    on one with assertions
-#   make test-deep      under valgrind
+#   make test-deep      under valgrind, then under sanitizers
+#   make test-faults    each allocation, system call and network fault
 #   make test-deb       a Debian package, built and tried
 #   make dist           the source in an archive, as PGXN takes it
 #
@@ -32,19 +33,27 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(PGXS),)
 include $(PGXS)
-else ifneq ($(filter-out demo test bench test-majors test-assert-server test-deep test-deb dist,$(or $(MAKECMDGOALS),all)),)
+else ifneq ($(filter-out demo test bench test-majors test-assert-server test-deep test-faults test-deb dist,$(or $(MAKECMDGOALS),all)),)
 $(error no $(PG_CONFIG): install postgresql-server-dev, or say PG_CONFIG=/path/to/pg_config)
 endif
 
 # Headers are few and objects build in seconds: any change rebuilds all.
 $(OBJS): $(wildcard src/*.h src/*/*.h src/*/*/*.h) sagemaker_rt.control
 
-.PHONY: demo test bench test-majors test-assert-server test-deep test-deb dist
+.PHONY: demo test bench test-majors test-assert-server test-deep test-faults test-deb dist
 demo test:
 	@PG_CONFIG='$(PG_CONFIG)' test/$@
 
-test-majors test-assert-server test-deep test-deb:
+test-majors test-assert-server test-deb:
 	@PG_CONFIG='$(PG_CONFIG)' test/$(@:test-%=%)
+
+test-deep:
+	@PG_CONFIG='$(PG_CONFIG)' test/deep
+	@PG_CONFIG='$(PG_CONFIG)' test/sanitized
+
+test-faults:
+	@$(MAKE) -s -C test/fuzz exhaust
+	@PG_CONFIG='$(PG_CONFIG)' test/injected
 
 # What is committed, and nothing else.
 dist:

@@ -153,9 +153,11 @@ class DelaySink:
 
 
 @contextlib.contextmanager
-def delay_sink(folder, latencies):
+def delay_sink(folder, latencies, answers=None):
+    """With a file of endpoints' own answers, if there is one."""
     log = f"{folder}/sink.log"
-    argv = [f"{folder}/sink", *map(str, latencies)]
+    argv = [f"{folder}/sink", *(["--answers", answers] if answers else []),
+            *map(str, latencies)]
     with child(argv, log, stdout=subprocess.PIPE) as process:
         ports = process.stdout.readline().split()
         if len(ports) != len(latencies):

@@ -11,7 +11,10 @@
  * waiting at a port is a queue.  Whatever it does not understand is its end: a
  * figure that was made with it would be wrong.
  *
- * usage: sink LATENCY...
+ * In a file may stand endpoints that have an answer of their own, JSON, whatever the
+ * body: on each line a name, a space and the answer.
+ *
+ * usage: sink [--answers FILE] LATENCY...
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -37,6 +40,13 @@
 
 typedef struct Port Port;
 
+typedef struct Answer
+{
+	char	   *endpoint;
+	char	   *body;
+	struct Answer *next;
+} Answer;
+
 typedef struct Connection
 {
 	int			fd;
@@ -49,6 +59,7 @@ typedef struct Connection
 	size_t		body_left;
 	long		n_rows;			/* lines of the body so far */
 	char		last;			/* byte of the body */
+	const Answer *answer;		/* the endpoint's own, or NULL */
 	long long	due;			/* when to answer; monotonic, ns */
 	struct Connection *next;	/* that waits for its answer at this port */
 } Connection;
@@ -64,8 +75,11 @@ struct Port
 };
 
 static int	poller;
+static Answer *answers;
 static char predictions[MAX_ROWS * (sizeof(PREDICTION) - 1) + 1];
 
+static void read_answers(const char *file);
+static const Answer *find_answer(const char *head);
 static void open_port(Port *port, const char *latency_ms);
 static void wait_for_events(Port *ports, int n_ports);
 static void accept_one(Port *port);
@@ -82,17 +96,20 @@ static void fail(const char *what);
 int
 main(int argc, char **argv)
 {
-	int			n_ports = argc - 1;
-	Port	   *ports = calloc(n_ports, sizeof(Port));
+	int			first = argc > 2 && strcmp(argv[1], "--answers") == 0 ? 3 : 1;
+	int			n_ports = argc - first;
+	Port	   *ports = n_ports > 0 ? calloc(n_ports, sizeof(Port)) : NULL;
 
-	if (n_ports < 1 || ports == NULL)
-		fail("usage: sink LATENCY...");
+	if (ports == NULL)
+		fail("usage: sink [--answers FILE] LATENCY...");
+	if (first > 1)
+		read_answers(argv[2]);
 	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < MAX_ROWS; i++)
 		strcpy(predictions + i * strlen(PREDICTION), PREDICTION);
 	poller = epoll_create1(0);
 	for (int i = 0; i < n_ports; i++)
-		open_port(&ports[i], argv[i + 1]);
+		open_port(&ports[i], argv[first + i]);
 	putchar('\n');
 	fflush(stdout);
 	for (;;)
@@ -114,6 +131,47 @@ main(int argc, char **argv)
 		for (int i = 0; i < n_ports; i++)
 			answer_due(&ports[i]);
 	}
+}
+
+static void
+read_answers(const char *file)
+{
+	FILE	   *lines = fopen(file, "r");
+	char	   *line = NULL;
+	size_t		size = 0;
+
+	if (lines == NULL)
+		fail("cannot read the answers");
+	while (getline(&line, &size, lines) > 0)
+	{
+		Answer	   *answer = calloc(1, sizeof(Answer));
+		char	   *space = strchr(line, ' ');
+
+		if (answer == NULL || space == NULL)
+			fail("an answer without an endpoint");
+		answer->endpoint = strndup(line, space - line);
+		answer->body = strndup(space + 1, strcspn(space + 1, "\n"));
+		answer->next = answers;
+		answers = answer;
+	}
+	fclose(lines);
+}
+
+/* Of a request to /endpoints/NAME/... */
+static const Answer *
+find_answer(const char *head)
+{
+	const char *name = strstr(head, "/endpoints/");
+
+	for (const Answer *answer = answers; name != NULL && answer != NULL; answer = answer->next)
+	{
+		size_t		len = strlen(answer->endpoint);
+
+		if (strncmp(name + strlen("/endpoints/"), answer->endpoint, len) == 0 &&
+			name[strlen("/endpoints/") + len] == '/')
+			return answer;
+	}
+	return NULL;
 }
 
 static void
@@ -240,6 +298,7 @@ read_head(Connection *connection, const char *data, size_t n)
 	connection->is_get = strncmp(connection->head, "GET ", 4) == 0;
 	if (length == NULL && !connection->is_get)
 		fail("a request without a length");
+	connection->answer = find_answer(connection->head);
 	connection->body_left = length ? atoll(strchr(length, ':') + 1) : 0;
 	connection->in_body = true;
 	connection->n_rows = 0;
@@ -327,17 +386,20 @@ answer(Connection *connection)
 	else
 	{
 		port->n_posts++;
-		parts[1].iov_base = predictions;
-		parts[1].iov_len = connection->n_rows * strlen(PREDICTION);
+		parts[1].iov_base = connection->answer ? connection->answer->body : predictions;
+		parts[1].iov_len = connection->answer ? strlen(connection->answer->body) :
+			connection->n_rows * strlen(PREDICTION);
 	}
 	parts[0].iov_base = head;
 	parts[0].iov_len = sprintf(head,
 							   "HTTP/1.1 200 OK\r\n"
-							   "Content-Type: text/csv\r\n"
+							   "Content-Type: %s\r\n"
 							   "Content-Length: %zu\r\n"
 							   "x-amzn-RequestId: 4f5a7a3e-7a56-4c1d-9d0e-2f0c5f3b9a61\r\n"
 							   "x-amzn-Invoked-Production-Variant: AllTraffic\r\n"
-							   "\r\n", parts[1].iov_len);
+							   "\r\n",
+							   connection->answer ? "application/json" : "text/csv",
+							   parts[1].iov_len);
 	wanted = parts[0].iov_len + parts[1].iov_len;
 	/* The socket blocks, so it is all or an error; the client may have gone. */
 	if (writev(connection->fd, parts, 2) != wanted && errno != EPIPE &&

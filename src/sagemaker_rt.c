@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "model/failures.h"
 #include "pg/compat.h"
 #include "pg/settings.h"
 #include "pg/shared.h"
@@ -29,6 +30,7 @@ _PG_init(void)
 {
 	smrt_settings_define();
 	smrt_shared_install();
+	smrt_failures_install();
 	smrt_predictscan_register();
 	smrt_batching_install();
 	smrt_rowbyrow_install();

@@ -79,13 +79,11 @@ static bool pay(CallState *call);
 static void fail_unsent(CallState *call, SmrtFaultKind kind, const char *text);
 static void settle(CallState *call);
 static void begin_words(CallState *call);
-static void note_key(SmrtReport *report, const SmrtKeys *keys);
 static bool correct_skew(CallState *call);
 static bool renew_keys(CallState *call);
 static bool try_again(CallState *call);
 static bool may_try_again(CallState *call, SmrtRetryClass class,
 						  const char **ended_by);
-static void blot_keys(CallState *call);
 static void finish(CallState *call);
 
 #define STATE(n) ((CallState *) dlist_container(SmrtCall, node, (n)))
@@ -178,7 +176,7 @@ smrt_callset_submit(SmrtCallSet *set, const SmrtRequest *request)
 	call->call.report.permission = smrt_operation_permission(request->operation);
 	if (!smrt_attempt_plan(&call->plan, set->target, &call->request,
 						   set->limits.max_attempts))
-		elog(ERROR, "could not compute a SHA-256 digest");
+		smrt_report_no_digest();
 	call->send_at_ms = now_ms;
 	call->give_up_at_ms = give_up_at_ms;
 	smrt_governor_key(&call->governor, host_of(set->target), request->endpoint);
@@ -334,7 +332,7 @@ send_attempt(CallState *call)
 	MemoryContextSwitchTo(before);
 	if (!take_turn(call, now, timeout) || !pay(call))
 		return;
-	note_key(&call->call.report, keys);
+	smrt_report_note_key(&call->call.report, keys);
 	call->call.report.attempts++;
 	call->call.reply.fault.kind = SMRT_FAULT_NONE;
 	MemoryContextSwitchTo(set->context);
@@ -394,18 +392,6 @@ fail_unsent(CallState *call, SmrtFaultKind kind, const char *text)
 	call->finished = true;
 }
 
-/* Which key it was, for messages: no more than tells it from others. */
-static void
-note_key(SmrtReport *report, const SmrtKeys *keys)
-{
-	size_t		len = keys->access_key_id.len;
-
-	if (len > SMRT_KEY_ID_TAIL)
-		strlcpy(report->key_id_tail,
-				keys->access_key_id.data + len - SMRT_KEY_ID_TAIL,
-				sizeof(report->key_id_tail));
-}
-
 /* The attempt has ended: the call is finished, or waits for its next one. */
 static void
 settle(CallState *call)
@@ -459,17 +445,11 @@ smrt_call_fail(SmrtCall *handed_out, const SmrtFault *fault,
 {
 	CallState  *call = (CallState *) handed_out;
 	MemoryContext before = CurrentMemoryContext;
-	SmrtFault  *copy = &call->call.reply.fault;
 
 	begin_words(call);
 	memset(&call->call.reply, 0, sizeof(call->call.reply));
 	call->call.reply.retry_hint_ms = -1;
-	*copy = *fault;
-	copy->text = smrt_span_copy(fault->text);
-	copy->code = smrt_span_copy(fault->code);
-	copy->request_id = smrt_span_copy(fault->request_id);
-	copy->original_message = smrt_span_copy(fault->original_message);
-	copy->log_stream_arn = smrt_span_copy(fault->log_stream_arn);
+	call->call.reply.fault = smrt_fault_copy(*fault);
 	MemoryContextSwitchTo(before);
 	if (!may_try_again || !try_again(call))
 	{
@@ -587,19 +567,6 @@ may_try_again(CallState *call, SmrtRetryClass class, const char **ended_by)
 }
 
 static void
-blot_keys(CallState *call)
-{
-	MemoryContext before = MemoryContextSwitchTo(call->words);
-	const SmrtTarget *target = call->set->target;
-	const SmrtCredential *found = smrt_keyring_peek(target);
-
-	smrt_report_blot(&call->call.reply.fault, &target->keys);
-	if (found != NULL)
-		smrt_report_blot(&call->call.reply.fault, &found->keys);
-	MemoryContextSwitchTo(before);
-}
-
-static void
 finish(CallState *call)
 {
 	SmrtExchange *exchange = call->exchange;
@@ -607,7 +574,10 @@ finish(CallState *call)
 
 	if (call->call.reply.fault.kind != SMRT_FAULT_NONE)
 	{
-		blot_keys(call);
+		MemoryContext before = MemoryContextSwitchTo(call->words);
+
+		smrt_keyring_blot(call->set->target, &call->call.reply.fault);
+		MemoryContextSwitchTo(before);
 		smrt_callcount_failure(&call->count, &call->call.reply.fault);
 	}
 	if (exchange->failure != SMRT_FAULT_NONE)

@@ -201,6 +201,17 @@ smrt_response_copy(SmrtResponse response)
 	return response;
 }
 
+SmrtFault
+smrt_fault_copy(SmrtFault fault)
+{
+	fault.text = smrt_span_copy(fault.text);
+	fault.code = smrt_span_copy(fault.code);
+	fault.request_id = smrt_span_copy(fault.request_id);
+	fault.original_message = smrt_span_copy(fault.original_message);
+	fault.log_stream_arn = smrt_span_copy(fault.log_stream_arn);
+	return fault;
+}
+
 void
 smrt_reply_read_words(SmrtSpan body, SmrtFault *fault)
 {

@@ -41,6 +41,7 @@ extern void smrt_reply_read(const SmrtExchange *exchange,
 
 /* With spans of its own, in the current memory context. */
 extern SmrtResponse smrt_response_copy(SmrtResponse response);
+extern SmrtFault smrt_fault_copy(SmrtFault fault);
 
 /*
  * Reads an error's body: text and the other words of fault, and code if that is

@@ -7,6 +7,7 @@
 
 #include "call/callset.h"
 #include "model/answer.h"
+#include "model/engine.h"
 #include "model/pack.h"
 
 typedef struct SmrtBatch
@@ -27,5 +28,11 @@ typedef struct SmrtBatch
 	SmrtError	error;			/* why it does not fit */
 	int			n_waiting;		/* rows that were not handed out */
 } SmrtBatch;
+
+/* What became of row i of it, once it is done; NULL: of a row that was not sent. */
+extern void smrt_batch_outcome(SmrtBatch *batch, int i, SmrtOutcome *outcome);
+
+/* Gives back its call, if it has one: that is for the next one then. */
+extern void smrt_batch_release_call(SmrtBatch *batch);
 
 #endif							/* SMRT_MODEL_BATCH_H */

@@ -5,6 +5,11 @@
 
 #include "model/counts.h"
 
+#define MUCH_MEMORY (16 * 1024 * 1024)
+
+/* What a call that failed and its batch have beside body and answer; others less. */
+#define BYTES_PER_CALL 20480
+
 void
 smrt_engine_counts_add(SmrtEngineCounts *counts, const SmrtEngineCounts *more)
 {
@@ -53,4 +58,14 @@ smrt_engine_count_tokens(SmrtEngineCounts *counts, const SmrtTokens *tokens)
 			counts->told[i]++;
 			counts->tokens[i] += tokens->n[i];
 		}
+}
+
+bool
+smrt_engine_counts_are_much(const SmrtEngineCounts *counts, int n)
+{
+	int64		bytes = BYTES_PER_CALL;
+
+	if (counts->requests > 0)
+		bytes += (counts->bytes_out + counts->bytes_in) / counts->requests;
+	return n >= MUCH_MEMORY / bytes;
 }

@@ -36,4 +36,10 @@ extern void smrt_engine_count_call(SmrtEngineCounts *counts,
 extern void smrt_engine_count_tokens(SmrtEngineCounts *counts,
 									 const SmrtTokens *tokens);
 
+/*
+ * Whether so many requests more, if they are as those before, with their answers
+ * take more memory than a model should hold for the sake of another one.
+ */
+extern bool smrt_engine_counts_are_much(const SmrtEngineCounts *counts, int n);
+
 #endif							/* SMRT_MODEL_COUNTS_H */

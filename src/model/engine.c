@@ -8,7 +8,7 @@
  *                               with a copy --------+ one row was too few
  *                             with its fault -------+ a message that does not fit
  *
- * Rows stand in one list in their order, each with its place in a batch.  Equal
+ * Rows stand in a ring in their order, each with its place in a batch.  Equal
  * rows of a deterministic model have the same place, as long as its batch is there:
  * reuse.c.  Where arguments are shared there is an open batch for each of their
  * values that came last.
@@ -20,22 +20,16 @@
 
 #include "call/callset.h"
 #include "model/again.h"
+#include "model/batch.h"
 #include "model/engine.h"
 #include "model/message.h"
 #include "model/modelrequest.h"
+#include "model/places.h"
 #include "model/reuse.h"
 #include "model/row.h"
 #include "pg/alloc.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-
-/* A row that was not handed out. */
-typedef struct Row
-{
-	dlist_node	node;
-	SmrtBatch *batch;			/* NULL: it is not sent */
-	int			i;				/* its number there */
-} Row;
 
 struct SmrtEngine
 {
@@ -45,13 +39,13 @@ struct SmrtEngine
 	SmrtRequest request;		/* the same for all but the body */
 	int			min_rows;		/* more than the model's after a stumble */
 	const char *const *inference_ids;	/* by row, or NULL */
-	int64		n_rows;			/* that are complete */
+	SmrtPlaces	places;			/* of rows that are complete */
 	int			max_rows;		/* less than the model's after a halving */
 	SmrtEngineCounts *counts;
 	int			n_in_flight;
 	int			n_unread;		/* batches */
+	int			most_rows;		/* of one that was sent */
 	SmrtBuf		bytes;			/* of the row being written */
-	dlist_head	rows;			/* in their order */
 	dlist_head	batches;		/* all but those that are kept */
 	List	   *open;			/* of them, the oldest first */
 	SmrtReuse  *reuse;			/* NULL: no equal row can have come */
@@ -67,7 +61,6 @@ static SmrtBatch *open_batch_for(SmrtEngine *engine, SmrtSpan shared);
 static void add_row(SmrtEngine *engine, SmrtBatch *batch, int i);
 static void release_spent(SmrtEngine *engine);
 static void free_kept(SmrtEngine *engine, size_t permitted);
-static void fill_outcome(const Row *row, SmrtOutcome *outcome);
 static SmrtBatch *new_batch(SmrtEngine *engine, SmrtSpan shared);
 static void close_batch(SmrtEngine *engine, SmrtBatch *batch);
 static void send_batch(SmrtEngine *engine, SmrtBatch *batch);
@@ -83,7 +76,6 @@ static void send_instead(SmrtEngine *engine, SmrtBatch *batch,
 static void enter_rows(SmrtEngine *engine, SmrtBatch *batch);
 static void drop_batch(SmrtEngine *engine, SmrtBatch *batch);
 static void free_batch(SmrtEngine *engine, SmrtBatch *batch);
-static void release_call(SmrtBatch *batch);
 
 SmrtEngine *
 smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
@@ -103,7 +95,7 @@ smrt_engine_create(const SmrtModel *model, SmrtEngineCounts *counts)
 	/* It is here, and not where rows are written, that it begins to grow. */
 	smrt_buf_init(&engine->bytes, &smrt_alloc_palloc, MaxAllocSize - 1);
 	(void) smrt_buf_reserve(&engine->bytes, 1024);
-	dlist_init(&engine->rows);
+	smrt_places_init(&engine->places);
 	dlist_init(&engine->batches);
 	smrt_modelrequest_fill(model, &engine->request);
 	MemoryContextSwitchTo(before);
@@ -183,7 +175,6 @@ smrt_engine_end_row(SmrtEngine *engine, bool skip)
 		}
 	}
 	add_row(engine, batch, i);
-	engine->n_rows++;
 	if (batch != NULL && list_member_ptr(engine->open, batch) &&
 		batch->pack.n_rows >= engine->max_rows)
 		close_batch(engine, batch);
@@ -230,7 +221,7 @@ pack_row(SmrtEngine *engine, uint32 hash, SmrtSpan shared, SmrtSpan bytes)
 		if (!smrt_buf_ok(&engine->bytes) || !smrt_pack_add(&batch->pack, bytes, hash))
 			smrt_pack_refuse(&batch->pack, bytes.len);
 	}
-	batch->pack.rows[batch->pack.n_rows - 1].number = engine->n_rows;
+	batch->pack.rows[batch->pack.n_rows - 1].number = engine->places.end;
 	if (engine->reuse != NULL)
 		smrt_reuse_enter(engine->reuse, batch, batch->pack.n_rows - 1);
 	return batch;
@@ -263,11 +254,7 @@ open_batch_for(SmrtEngine *engine, SmrtSpan shared)
 static void
 add_row(SmrtEngine *engine, SmrtBatch *batch, int i)
 {
-	Row		   *row = MemoryContextAlloc(engine->context, sizeof(Row));
-
-	row->batch = batch;
-	row->i = i;
-	dlist_push_tail(&engine->rows, &row->node);
+	smrt_places_add(&engine->places, batch, i);
 	if (batch == NULL)
 		return;
 	batch->n_waiting++;
@@ -285,27 +272,26 @@ smrt_engine_finish(SmrtEngine *engine)
 		close_batch(engine, linitial(engine->open));
 }
 
-bool
-smrt_engine_is_full(const SmrtEngine *engine)
+SmrtEngineLoad
+smrt_engine_load(const SmrtEngine *engine, int n_held)
 {
-	return engine->n_unread >= engine->model->concurrency;
-}
-
-bool
-smrt_engine_is_filling(const SmrtEngine *engine)
-{
-	return engine->open != NIL;
+	if (engine->n_unread >= engine->model->concurrency)
+		return smrt_engine_counts_are_much(engine->counts, engine->n_unread) ?
+			SMRT_LOAD_STUFFED : SMRT_LOAD_FULL;
+	return engine->n_unread < 2 || n_held / 2 < engine->most_rows ?
+		SMRT_LOAD_HUNGRY : SMRT_LOAD_FED;
 }
 
 bool
 smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 {
-	Row		   *row;
+	SmrtPlaces *places = &engine->places;
+	SmrtPlace  *row;
 
 	release_spent(engine);
-	if (dlist_is_empty(&engine->rows))
+	if (places->first == places->end)
 		return false;
-	row = dlist_container(Row, node, dlist_head_node(&engine->rows));
+	row = smrt_places_get(places, places->first);
 	/* Waiting may put the row into another batch. */
 	while (row->batch != NULL && !row->batch->done)
 	{
@@ -313,15 +299,14 @@ smrt_engine_next(SmrtEngine *engine, bool wait, SmrtOutcome *outcome)
 			return false;
 		wait_for_one(engine);
 	}
-	dlist_delete(&row->node);
-	fill_outcome(row, outcome);
+	places->first++;
+	smrt_batch_outcome(row->batch, row->i, outcome);
 	if (row->batch != NULL && --row->batch->n_waiting == 0)
 	{
 		engine->spent = row->batch;
 		engine->n_unread -= row->batch->is_unread;
 		row->batch->is_unread = false;
 	}
-	pfree(row);
 	return true;
 }
 
@@ -354,32 +339,6 @@ free_kept(SmrtEngine *engine, size_t permitted)
 		free_batch(engine, batch);
 }
 
-static void
-fill_outcome(const Row *row, SmrtOutcome *outcome)
-{
-	SmrtBatch  *batch = row->batch;
-
-	memset(outcome, 0, sizeof(*outcome));
-	outcome->skipped = batch == NULL;
-	if (outcome->skipped)
-		return;
-	outcome->row = row->i;
-	outcome->response = &batch->response;
-	if (batch->fits)
-	{
-		outcome->piece = smrt_answer_piece(&batch->answer, outcome->row);
-		return;
-	}
-	outcome->report = &batch->call->report;
-	if (batch->call->reply.fault.kind == SMRT_FAULT_NONE)
-		outcome->problem = batch->error.text;
-	else
-	{
-		outcome->response = NULL;
-		outcome->fault = &batch->call->reply.fault;
-	}
-}
-
 static SmrtBatch *
 new_batch(SmrtEngine *engine, SmrtSpan shared)
 {
@@ -399,6 +358,7 @@ static void
 close_batch(SmrtEngine *engine, SmrtBatch *batch)
 {
 	engine->open = list_delete_ptr(engine->open, batch);
+	engine->most_rows = Max(engine->most_rows, batch->pack.n_rows);
 	smrt_pack_close(&batch->pack, engine->min_rows);
 	batch->body = smrt_buf_span(&batch->pack.body);
 	send_batch(engine, batch);
@@ -475,7 +435,7 @@ settle(SmrtEngine *engine, SmrtBatch *batch)
 		case SMRT_AGAIN_NOT:
 			batch->done = true;
 			if (batch->fits)
-				release_call(batch);
+				smrt_batch_release_call(batch);
 			break;
 		case SMRT_AGAIN_PADDED:
 			send_padded(engine, batch);
@@ -549,15 +509,13 @@ static void
 send_instead(SmrtEngine *engine, SmrtBatch *batch, SmrtBatch *first,
 			 SmrtBatch *second)
 {
-	dlist_iter	iter;
-
 	engine->counts->rows_again += batch->pack.n_rows;
 	dlist_push_tail(&engine->batches, &first->node);
 	if (second != NULL)
 		dlist_push_tail(&engine->batches, &second->node);
-	dlist_foreach(iter, &engine->rows)
+	for (int64 i = engine->places.first; i < engine->places.end; i++)
 	{
-		Row		   *row = dlist_container(Row, node, iter.cur);
+		SmrtPlace  *row = smrt_places_get(&engine->places, i);
 
 		if (row->batch != batch)
 			continue;
@@ -595,15 +553,6 @@ free_batch(SmrtEngine *engine, SmrtBatch *batch)
 {
 	if (engine->reuse != NULL)
 		smrt_reuse_forget(engine->reuse, batch);
-	release_call(batch);
+	smrt_batch_release_call(batch);
 	MemoryContextDelete(batch->context);
-}
-
-/* What it was sent and answered with is the next one's. */
-static void
-release_call(SmrtBatch *batch)
-{
-	if (batch->call != NULL)
-		smrt_call_release(batch->call);
-	batch->call = NULL;
 }

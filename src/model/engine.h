@@ -71,13 +71,21 @@ extern void smrt_engine_end_row(SmrtEngine *engine, bool skip);
 extern void smrt_engine_finish(SmrtEngine *engine);
 
 /*
- * Whether as many requests as the model permits in flight are sent and not read
- * out.  Who feeds the engine should read before it feeds more, or memory grows.
+ * How much is sent and not read out.  Who feeds an engine that is full should read
+ * before it feeds more, or memory grows; but if each row is fed to several engines
+ * and another one is hungry, not before this one is stuffed.
  */
-extern bool smrt_engine_is_full(const SmrtEngine *engine);
+typedef enum SmrtEngineLoad
+{
+	SMRT_LOAD_HUNGRY,			/* less than two requests: who has read one out
+								 * would have to wait */
+	SMRT_LOAD_FED,
+	SMRT_LOAD_FULL,				/* as many requests as the model permits in flight */
+	SMRT_LOAD_STUFFED			/* and much memory */
+} SmrtEngineLoad;
 
-/* Whether rows wait for more, to be sent together. */
-extern bool smrt_engine_is_filling(const SmrtEngine *engine);
+/* Of an engine of whose rows so many are not handed out. */
+extern SmrtEngineLoad smrt_engine_load(const SmrtEngine *engine, int n_held);
 
 /*
  * The oldest row that was not handed out: true if it is there, or, with wait,

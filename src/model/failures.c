@@ -1,160 +1,115 @@
 /*
- * Failed rows, an account for each model of the statement.  A statement is known by
- * its timestamp; what it did not tell itself, because no scan of ours ended it, is
- * told before the transaction's end.
+ * What is made of the accounts of failed rows: errors and warnings.  What a statement
+ * did not tell itself, because no scan of ours ended it, is told before the
+ * transaction's end.
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
-#include "miscadmin.h"
+#include "model/account.h"
 #include "model/failures.h"
-#include "nodes/pg_list.h"
-#include "utils/memutils.h"
+#include "pg/shared.h"
 
 /* Failures that are told by themselves; a reader has seen enough then. */
 #define MAX_TOLD 5
 
-/* Kinds that are counted apart, and different messages that are kept. */
-#define MAX_STATES 8
-#define MAX_MESSAGES 5
-#define MAX_MESSAGE 256
-
 /* Before so many rows a ratio says nothing. */
 #define MIN_ROWS 100
 
-typedef struct Account
-{
-	char	   *model;
-	int64		rows;
-	int64		failed;
-	int64		told;			/* by themselves, or in a summary */
-	int			n_states;
-	struct
-	{
-		int			sqlstate;
-		int64		count;
-	}			states[MAX_STATES];
-	int			n_messages;
-	char		messages[MAX_MESSAGES][MAX_MESSAGE];
-	bool		warns;			/* what is not told yet wants to be */
-} Account;
+static int64 n_noted;			/* by this process */
+static TimestampTz statement;	/* whose accounts it last asked for */
 
-static MemoryContext context;	/* of the accounts */
-static List *accounts;
-static TimestampTz statement;	/* that they are of */
-
-static Account *account_of(const SmrtModel *model);
-static Account *find(const SmrtModel *model);
-static void forget(void);
+static SmrtAccount *account_of(const SmrtModel *model);
 static void on_transaction_end(XactEvent event, void *arg);
-static void count(Account *account, const SmrtReportWords *words);
-static void require_budget(const SmrtModel *model, const Account *account,
+static void tell(TimestampTz except);
+static void count(SmrtAccount *account, const SmrtReportWords *words);
+static void require_budget(const SmrtModel *model, const SmrtAccount *account,
 						   const SmrtReportWords *last);
-static char *by_sqlstate(const Account *account);
-static char *messages_of(const Account *account);
+static int64 rows_of(const SmrtAccount *account);
+static char *by_sqlstate(const SmrtAccount *account);
+static char *messages_of(const SmrtAccount *account);
 
 void
-smrt_failures_note_success(const SmrtModel *model)
+smrt_failures_install(void)
 {
-	account_of(model)->rows++;
-}
-
-bool
-smrt_failures_note(const SmrtModel *model, const SmrtReportWords *words)
-{
-	Account    *account = account_of(model);
-	bool		tell = account->told < MAX_TOLD;
-
-	count(account, words);
-	require_budget(model, account, words);
-	account->warns = smrt_model_on_error(model) == SMRT_ON_ERROR_WARNING;
-	account->told += tell;
-	return tell;
-}
-
-static Account *
-account_of(const SmrtModel *model)
-{
-	MemoryContext before;
-	Account    *account;
-
-	if (context == NULL)
-	{
-		context = AllocSetContextCreate(TopMemoryContext,
-										"sagemaker_rt failures",
-										ALLOCSET_SMALL_SIZES);
-		RegisterXactCallback(on_transaction_end, NULL);
-	}
-	if (statement != GetCurrentStatementStartTimestamp())
-	{
-		smrt_failures_tell();
-		forget();
-		statement = GetCurrentStatementStartTimestamp();
-	}
-	account = find(model);
-	if (account != NULL)
-		return account;
-	before = MemoryContextSwitchTo(context);
-	account = palloc0(sizeof(Account));
-	account->model = pstrdup(model->name);
-	accounts = lappend(accounts, account);
-	MemoryContextSwitchTo(before);
-	return account;
-}
-
-static Account *
-find(const SmrtModel *model)
-{
-	ListCell   *cell;
-
-	if (statement != GetCurrentStatementStartTimestamp())
-		return NULL;
-	foreach(cell, accounts)
-		if (strcmp(((Account *) lfirst(cell))->model, model->name) == 0)
-			return lfirst(cell);
-	return NULL;
-}
-
-static void
-forget(void)
-{
-	accounts = NIL;
-	MemoryContextReset(context);
+	smrt_account_install();
+	RegisterXactCallback(on_transaction_end, NULL);
 }
 
 static void
 on_transaction_end(XactEvent event, void *arg)
 {
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT)
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		smrt_failures_tell();
-	else if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PARALLEL_ABORT)
-		forget();
+	else if (event != XACT_EVENT_PARALLEL_PRE_COMMIT)
+		smrt_accounts_forget(0);
+}
+
+void
+smrt_failures_note_success(const SmrtModel *model)
+{
+	pg_atomic_fetch_add_u64(&account_of(model)->rows, 1);
+}
+
+bool
+smrt_failures_note(const SmrtModel *model, const SmrtReportWords *words)
+{
+	SmrtAccount *account = account_of(model);
+	SmrtAccount copy;
+	bool		tells;
+
+	n_noted++;
+	smrt_lock(SMRT_LOCK_ACCOUNTS, LW_EXCLUSIVE);
+	count(account, words);
+	tells = account->told < MAX_TOLD;
+	account->told += tells;
+	account->warns = smrt_model_on_error(model) == SMRT_ON_ERROR_WARNING;
+	copy = *account;
+	smrt_unlock(SMRT_LOCK_ACCOUNTS);
+	require_budget(model, &copy, words);
+	return tells;
+}
+
+/* A statement that said nothing at its end does it when the next one begins. */
+static SmrtAccount *
+account_of(const SmrtModel *model)
+{
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+
+	if (statement != now)
+	{
+		tell(now);
+		smrt_accounts_forget(now);
+		statement = now;
+	}
+	return smrt_account_get(model->name);
 }
 
 static void
-count(Account *account, const SmrtReportWords *words)
+count(SmrtAccount *account, const SmrtReportWords *words)
 {
 	int			state = 0;
 	int			message = 0;
-	char		text[MAX_MESSAGE];
+	char		text[SMRT_ACCOUNT_MESSAGE_SIZE];
 
-	account->rows++;
+	pg_atomic_fetch_add_u64(&account->rows, 1);
 	account->failed++;
 	while (state < account->n_states &&
 		   account->states[state].sqlstate != words->sqlstate)
 		state++;
-	if (state < MAX_STATES)
+	if (state < SMRT_ACCOUNT_STATES)
 	{
 		account->n_states = Max(account->n_states, state + 1);
 		account->states[state].sqlstate = words->sqlstate;
 		account->states[state].count++;
 	}
-	if (account->n_messages == MAX_MESSAGES)
+	if (account->n_messages == SMRT_ACCOUNT_MESSAGES)
 		return;
 	strlcpy(text, words->message,
 			1 + pg_mbcliplen(words->message, strlen(words->message),
-							 MAX_MESSAGE - 1));
+							 SMRT_ACCOUNT_MESSAGE_SIZE - 1));
 	while (message < account->n_messages &&
 		   strcmp(account->messages[message], text) != 0)
 		message++;
@@ -163,16 +118,16 @@ count(Account *account, const SmrtReportWords *words)
 }
 
 static void
-require_budget(const SmrtModel *model, const Account *account,
+require_budget(const SmrtModel *model, const SmrtAccount *account,
 			   const SmrtReportWords *last)
 {
 	int			max_rows = model->max_failed_rows >= 0 ?
 		model->max_failed_rows : smrt_settings.max_failed_rows;
 	double		max_ratio = model->max_failed_ratio >= 0 ?
 		model->max_failed_ratio : smrt_settings.max_failed_ratio;
+	int64		rows = rows_of(account);
 	bool		too_many = max_rows > 0 && account->failed > max_rows;
-	bool		too_often = account->rows >= MIN_ROWS &&
-		account->failed > max_ratio * account->rows;
+	bool		too_often = rows >= MIN_ROWS && account->failed > max_ratio * rows;
 
 	if (!too_many && !too_often)
 		return;
@@ -181,49 +136,74 @@ require_budget(const SmrtModel *model, const Account *account,
 			 errmsg("model %s: too many rows have failed, the last one so: %s",
 					model->name, last->message),
 			 errdetail(INT64_FORMAT " of " INT64_FORMAT " rows have failed (%s), %s is %g.",
-					   account->failed, account->rows, by_sqlstate(account),
+					   account->failed, rows, by_sqlstate(account),
 					   too_many ? "max_failed_rows" : "max_failed_ratio",
 					   too_many ? max_rows : max_ratio)));
 }
 
-int64
-smrt_failures_count(const SmrtModel *model)
+static int64
+rows_of(const SmrtAccount *account)
 {
-	const Account *account = find(model);
-
-	return account != NULL ? account->failed : 0;
+	return (int64) pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &account->rows));
 }
 
-char *
-smrt_failures_by_sqlstate(const SmrtModel *model)
+int64
+smrt_failures_count(void)
 {
-	const Account *account = find(model);
+	return n_noted;
+}
 
-	return account != NULL && account->failed > 0 ? by_sqlstate(account) : NULL;
+bool
+smrt_failures_describe(const SmrtModel *model, char **by_state, char **messages)
+{
+	const SmrtAccount *account = smrt_account_find(model->name);
+	SmrtAccount copy;
+
+	if (account == NULL)
+		return false;
+	smrt_lock(SMRT_LOCK_ACCOUNTS, LW_SHARED);
+	copy = *account;
+	smrt_unlock(SMRT_LOCK_ACCOUNTS);
+	*by_state = by_sqlstate(&copy);
+	*messages = messages_of(&copy);
+	return copy.failed > 0;
 }
 
 void
 smrt_failures_tell(void)
 {
+	tell(0);
+}
+
+/* Who leads the statement tells for its workers. */
+static void
+tell(TimestampTz except)
+{
 	ListCell   *cell;
 
-	foreach(cell, accounts)
+	if (IsParallelWorker())
+		return;
+	foreach(cell, smrt_accounts())
 	{
-		Account    *account = lfirst(cell);
+		SmrtAccount *account = lfirst(cell);
+		SmrtAccount copy;
 
-		if (!account->warns || account->failed <= account->told)
-			continue;
-		account->told = account->failed;
-		ereport(WARNING,
-				(errmsg("model %s: " INT64_FORMAT " of " INT64_FORMAT " rows have failed",
-						account->model, account->failed, account->rows),
-				 errdetail_internal("%s. %s", by_sqlstate(account),
-									messages_of(account))));
+		smrt_lock(SMRT_LOCK_ACCOUNTS, LW_EXCLUSIVE);
+		copy = *account;
+		if (copy.warns && copy.statement != except)
+			account->told = account->failed;
+		smrt_unlock(SMRT_LOCK_ACCOUNTS);
+		if (copy.warns && copy.statement != except && copy.failed > copy.told)
+			ereport(WARNING,
+					(errmsg("model %s: " INT64_FORMAT " of " INT64_FORMAT " rows have failed",
+							copy.model, copy.failed, rows_of(&copy)),
+					 errdetail_internal("%s. %s", by_sqlstate(&copy),
+										messages_of(&copy))));
 	}
 }
 
 static char *
-by_sqlstate(const Account *account)
+by_sqlstate(const SmrtAccount *account)
 {
 	StringInfoData text;
 	int64		others = account->failed;
@@ -242,7 +222,7 @@ by_sqlstate(const Account *account)
 }
 
 static char *
-messages_of(const Account *account)
+messages_of(const SmrtAccount *account)
 {
 	StringInfoData text;
 

@@ -1,12 +1,16 @@
 /*
  * Rows that failed in this statement, where a failed row is no error by itself: how
- * many may, and what is said of them in the end.  Each process counts for itself.
+ * many may, and what is said of them in the end.  Parallel workers count for their
+ * statement: see model/account.h.
  */
 #ifndef SMRT_MODEL_FAILURES_H
 #define SMRT_MODEL_FAILURES_H
 
 #include "model/model.h"
 #include "pg/report.h"
+
+/* From _PG_init(). */
+extern void smrt_failures_install(void);
 
 /* A row of a statement has its prediction. */
 extern void smrt_failures_note_success(const SmrtModel *model);
@@ -18,11 +22,15 @@ extern void smrt_failures_note_success(const SmrtModel *model);
 extern bool smrt_failures_note(const SmrtModel *model,
 							   const SmrtReportWords *words);
 
-/* How many of its rows have failed in this statement. */
-extern int64 smrt_failures_count(const SmrtModel *model);
+/* How many failed rows this process has noted ever. */
+extern int64 smrt_failures_count(void);
 
-/* "38000: 12, 53000: 3", palloc'ed; NULL: none has failed. */
-extern char *smrt_failures_by_sqlstate(const SmrtModel *model);
+/*
+ * "38000: 12, 53000: 3" of this statement, and up to five different messages, both
+ * palloc'ed.  False: no row has failed.
+ */
+extern bool smrt_failures_describe(const SmrtModel *model, char **by_state,
+								   char **messages);
 
 /* A scan has ended: warns of those that were not told by themselves. */
 extern void smrt_failures_tell(void);

@@ -12,14 +12,20 @@
 #include "pg/report.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 /* How much of a prediction that does not fit is shown. */
 #define SHOWN_BYTES 80
 
 static void check_dimension(const SmrtReading *reading, const JsonbValue *value);
 static char *csv_text(SmrtSpan field);
-static void append_array(StringInfo literal, JsonbContainer *container);
-static char *array_element(const char *text);
+static char *literal_of(const SmrtReading *reading, Oid type, JsonbValue *value);
+static char *array_literal(const SmrtReading *reading, Oid type,
+						   JsonbContainer *array);
+static char *row_literal(const SmrtReading *reading, Oid type,
+						 JsonbContainer *container);
+static char *quoted(const char *text);
 static bool is_number(const char *text);
 static char *whole_number(const SmrtReading *reading, char *text);
 
@@ -40,13 +46,9 @@ smrt_reading_from_json(const SmrtReading *reading, SmrtResultColumn *column,
 	}
 	if (column->kind == SMRT_RESULT_ARRAY &&
 		JsonContainerIsArray(value->val.binary.data))
-	{
-		StringInfoData literal;
-
-		initStringInfo(&literal);
-		append_array(&literal, value->val.binary.data);
-		return smrt_reading_from_text(reading, column, literal.data, is_null);
-	}
+		return smrt_reading_from_text(reading, column,
+									  array_literal(reading, getBaseType(column->type),
+													value->val.binary.data), is_null);
 	/* {"score": 0.4} and [0.4] are 0.4 to a type that has one value. */
 	if (column->kind == SMRT_RESULT_ARRAY || column->number)
 	{
@@ -123,7 +125,7 @@ smrt_reading_from_record(const SmrtReading *reading, SmrtResultColumn *column,
 		if (text == NULL)
 			appendStringInfoString(&literal, "NULL");
 		else
-			appendStringInfoString(&literal, array_element(text));
+			appendStringInfoString(&literal, quoted(text));
 		if (!more)
 			break;
 		text = csv_text(smrt_csv_field(&record, &more));
@@ -145,48 +147,95 @@ csv_text(SmrtSpan field)
 	return text;
 }
 
-/* A JSON array, nested ones too, as PostgreSQL's array literal. */
-static void
-append_array(StringInfo literal, JsonbContainer *container)
+/* What the input function of a part's type reads; NULL for null. */
+static char *
+literal_of(const SmrtReading *reading, Oid type, JsonbValue *value)
 {
-	int			n = JsonContainerSize(container);
+	Oid			base = getBaseType(type);
 
-	appendStringInfoChar(literal, '{');
-	for (int i = 0; i < n; i++)
-	{
-		JsonbValue *element = getIthJsonbValueFromContainer(container, i);
-
-		if (i > 0)
-			appendStringInfoChar(literal, ',');
-		if (element->type == jbvNull)
-			appendStringInfoString(literal, "NULL");
-		else if (element->type != jbvBinary)
-			appendStringInfoString(literal, array_element(smrt_json_scalar(element)));
-		else if (JsonContainerIsArray(element->val.binary.data))
-			append_array(literal, element->val.binary.data);
-		else
-			appendStringInfoString(literal,
-								   array_element(JsonbToCString(NULL, element->val.binary.data,
-																element->val.binary.len)));
-	}
-	appendStringInfoChar(literal, '}');
+	if (value->type == jbvNull)
+		return NULL;
+	if (value->type == jbvBinary && type_is_rowtype(base))
+		return row_literal(reading, base, value->val.binary.data);
+	if (value->type == jbvBinary && OidIsValid(get_element_type(base)) &&
+		JsonContainerIsArray(value->val.binary.data))
+		return array_literal(reading, base, value->val.binary.data);
+	return value->type == jbvBinary ? smrt_json_text(value) : smrt_json_scalar(value);
 }
 
+/* Arrays within it are further dimensions. */
 static char *
-array_element(const char *text)
+array_literal(const SmrtReading *reading, Oid type, JsonbContainer *array)
 {
-	StringInfoData quoted;
+	StringInfoData literal;
+	int			n = JsonContainerSize(array);
 
-	initStringInfo(&quoted);
-	appendStringInfoChar(&quoted, '"');
+	initStringInfo(&literal);
+	appendStringInfoChar(&literal, '{');
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
+		bool		is_nested = element->type == jbvBinary &&
+			JsonContainerIsArray(element->val.binary.data);
+		char	   *text = is_nested ?
+			array_literal(reading, type, element->val.binary.data) :
+			literal_of(reading, get_element_type(type), element);
+
+		if (i > 0)
+			appendStringInfoChar(&literal, ',');
+		appendStringInfoString(&literal, text == NULL ? "NULL" :
+							   is_nested ? text : quoted(text));
+	}
+	appendStringInfoChar(&literal, '}');
+	return literal.data;
+}
+
+/* Of an object by names, as the rows of results are. */
+static char *
+row_literal(const SmrtReading *reading, Oid type, JsonbContainer *container)
+{
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc_copy(type, -1);
+	StringInfoData literal;
+
+	if (!JsonContainerIsObject(container))
+		smrt_reading_refuse(reading, "has an array where an object is wanted");
+	initStringInfo(&literal);
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+		const char *name = NameStr(attribute->attname);
+		JsonbValue *value;
+		char	   *text;
+
+		if (attribute->attisdropped)
+			continue;
+		value = getKeyJsonValueFromContainer(container, name, strlen(name), NULL);
+		if (value == NULL)
+			smrt_reading_refuse(reading, psprintf("has no member \"%s\"", name));
+		text = literal_of(reading, attribute->atttypid, value);
+		appendStringInfo(&literal, "%s%s", literal.len > 0 ? "," : "(",
+						 text ? quoted(text) : "");
+	}
+	appendStringInfoChar(&literal, ')');
+	return literal.data;
+}
+
+/* As a part of an array or a row. */
+static char *
+quoted(const char *text)
+{
+	StringInfoData literal;
+
+	initStringInfo(&literal);
+	appendStringInfoChar(&literal, '"');
 	for (; *text; text++)
 	{
 		if (*text == '"' || *text == '\\')
-			appendStringInfoChar(&quoted, '\\');
-		appendStringInfoChar(&quoted, *text);
+			appendStringInfoChar(&literal, '\\');
+		appendStringInfoChar(&literal, *text);
 	}
-	appendStringInfoChar(&quoted, '"');
-	return quoted.data;
+	appendStringInfoChar(&literal, '"');
+	return literal.data;
 }
 
 Datum

@@ -169,15 +169,17 @@ csv_value(const SmrtModelArgument *argument, Datum value, SmrtNulls nulls,
 static void
 write_line(const SmrtModel *model, Datum value, bool is_null, SmrtBuf *body)
 {
-	const char *line = is_null ? "" : smrt_value_text(&model->arguments[0], value);
+	SmrtSpan	line = is_null ? smrt_span("") :
+		smrt_value_span(&model->arguments[0], value);
 
-	if (strpbrk(line, "\r\n") != NULL)
+	if (memchr(line.data, '\n', line.len) != NULL ||
+		memchr(line.data, '\r', line.len) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the argument of model %s has more than one line",
 						model->name),
 				 errdetail("In the format lines a row is a line, as it is.")));
-	smrt_value_append(line, body);
+	smrt_value_append_span(line, body);
 }
 
 /* An array's elements are fields of their own. */

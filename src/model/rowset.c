@@ -15,8 +15,10 @@
 #include "model/rowset.h"
 #include "model/row.h"
 #include "pg/alloc.h"
+#include "pg/report.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
 typedef struct Row
 {
@@ -24,6 +26,8 @@ typedef struct Row
 	size_t		len;
 	bool		skipped;		/* the model does not want it: NULL */
 	bool		left_out;
+	bool		is_known;		/* what became of it */
+	TimestampTz sent_at;		/* 0: not yet, or never */
 	SmrtFailure *failure;
 	SmrtOutcome outcome;		/* with a piece: of a row that was answered */
 } Row;
@@ -32,14 +36,20 @@ struct SmrtRowset
 {
 	MemoryContext context;
 	MemoryContext scratch;		/* reset row by row */
+	MemoryContext answers;		/* pieces and responses that may be read */
 	SmrtModel	model;
 	SmrtEngine *engine;
 	bool		isolate;
 	SmrtBuf		cells;			/* all rows, one after the other */
 	size_t		frame;			/* bytes of a request around a row */
 	int			n_rows;
+	int		   *order;			/* in which they are sent; NULL: none was */
+	int			n_fed;			/* of these, to the engine */
+	int			n_taken;		/* came out of it */
+	int			n_known;		/* are known of all rows, from the first one on */
 	int			size;			/* of rows */
 	Row		   *rows;
+	const char *const *inference_ids;	/* by row, or NULL */
 	SmrtFailure *ended_by;		/* the endpoint fails: no more is sent */
 };
 
@@ -60,6 +70,12 @@ static SmrtEngine *create_engine(const SmrtModel *model,
 								 SmrtEngineCounts *counts);
 static size_t frame_of(const SmrtModel *model);
 static void write_row(Step *step);
+static bool is_full(const SmrtRowset *set);
+static void order_rows(SmrtRowset *set);
+static int	compare_shared(const void *a, const void *b, void *arg);
+static SmrtSpan shared_of(const SmrtRowset *set, int i);
+static void name_requests(SmrtRowset *set);
+static void feed(SmrtRowset *set, Row *row);
 static void take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome);
 static SmrtResponse *copy_response(const SmrtResponse *response);
 static void read_row(Step *step);
@@ -88,6 +104,8 @@ smrt_rowset_create(const SmrtModel *model, bool isolate,
 	set = palloc0(sizeof(SmrtRowset));
 	set->context = context;
 	set->scratch = AllocSetContextCreate(context, "sagemaker_rt row",
+										 ALLOCSET_DEFAULT_SIZES);
+	set->answers = AllocSetContextCreate(context, "sagemaker_rt answers",
 										 ALLOCSET_DEFAULT_SIZES);
 	set->model = *model;
 	set->isolate = isolate;
@@ -183,7 +201,7 @@ smrt_rowset_digest(const SmrtRowset *set, int i,
 
 	if (!smrt_sha256(smrt_span_of(set->cells.data ? set->cells.data + row->begin : "",
 								  row->len), digest))
-		elog(ERROR, "could not compute a SHA-256 digest");
+		smrt_report_no_digest();
 }
 
 void
@@ -195,38 +213,124 @@ smrt_rowset_leave_out(SmrtRowset *set, int i)
 void
 smrt_rowset_name_requests(SmrtRowset *set, const char *const *inference_ids)
 {
-	smrt_engine_name_requests(set->engine, inference_ids);
+	set->inference_ids = inference_ids;
 }
 
 void
 smrt_rowset_send(SmrtRowset *set)
 {
+	(void) smrt_rowset_advance(set, set->n_rows);
+}
+
+int
+smrt_rowset_advance(SmrtRowset *set, int n)
+{
 	MemoryContext before = MemoryContextSwitchTo(set->context);
+	int			until = Min(set->n_known + n, set->n_rows);
 	SmrtOutcome outcome;
-	int			n_taken = 0;
 
-	for (int i = 0; i < set->n_rows; i++)
+	if (set->order == NULL)
+		order_rows(set);
+	while (set->n_known < until)
 	{
-		Row		   *row = &set->rows[i];
-		bool		sent = !row->skipped && !row->left_out && row->failure == NULL;
-		SmrtBuf    *body = smrt_engine_begin_row(set->engine);
+		bool		wait = set->n_fed == set->n_rows || is_full(set);
 
-		if (sent && set->ended_by != NULL)
-		{
-			row->failure = set->ended_by;
-			sent = false;
-		}
-		if (sent)
-			smrt_buf_append(body, set->cells.data + row->begin, row->len);
-		smrt_engine_end_row(set->engine, !sent);
-		while (smrt_engine_next(set->engine, smrt_engine_is_full(set->engine),
-								&outcome))
-			take(set, &set->rows[n_taken++], &outcome);
+		if (smrt_engine_next(set->engine, wait, &outcome))
+			take(set, &set->rows[set->order[set->n_taken++]], &outcome);
+		else
+			feed(set, &set->rows[set->order[set->n_fed++]]);
+		while (set->n_known < set->n_rows && set->rows[set->n_known].is_known)
+			set->n_known++;
 	}
-	smrt_engine_finish(set->engine);
-	while (smrt_engine_next(set->engine, true, &outcome))
-		take(set, &set->rows[n_taken++], &outcome);
+	while (set->n_fed < set->n_rows && !is_full(set))
+		feed(set, &set->rows[set->order[set->n_fed++]]);
 	MemoryContextSwitchTo(before);
+	return set->n_known;
+}
+
+static bool
+is_full(const SmrtRowset *set)
+{
+	return smrt_engine_load(set->engine, 0) >= SMRT_LOAD_FULL;
+}
+
+/* The next row; the last one closes what is open. */
+static void
+feed(SmrtRowset *set, Row *row)
+{
+	bool		sent = !row->skipped && !row->left_out && row->failure == NULL;
+	SmrtBuf    *body = smrt_engine_begin_row(set->engine);
+
+	if (sent && set->ended_by != NULL)
+	{
+		row->failure = set->ended_by;
+		sent = false;
+	}
+	if (sent)
+	{
+		smrt_buf_append(body, set->cells.data + row->begin, row->len);
+		row->sent_at = GetCurrentTimestamp();
+	}
+	smrt_engine_end_row(set->engine, !sent);
+	if (set->n_fed == set->n_rows)
+		smrt_engine_finish(set->engine);
+}
+
+/*
+ * In which order rows are sent: as they came, but with those together that have
+ * equal shared values, of which the engine packs only some at a time.
+ */
+static void
+order_rows(SmrtRowset *set)
+{
+	set->order = palloc_extended((set->n_rows + 1) * sizeof(int),
+								 MCXT_ALLOC_HUGE);
+	for (int i = 0; i < set->n_rows; i++)
+		set->order[i] = i;
+	if (set->model.n_shared > 0)
+		qsort_arg(set->order, set->n_rows, sizeof(int), compare_shared, set);
+	name_requests(set);
+}
+
+static int
+compare_shared(const void *a, const void *b, void *arg)
+{
+	const SmrtRowset *set = arg;
+	int			i = *(const int *) a;
+	int			j = *(const int *) b;
+	SmrtSpan	one = shared_of(set, i);
+	SmrtSpan	other = shared_of(set, j);
+	size_t		len = Min(one.len, other.len);
+	int			result = len > 0 ? memcmp(one.data, other.data, len) : 0;
+
+	if (result != 0)
+		return result;
+	if (one.len != other.len)
+		return one.len < other.len ? -1 : 1;
+	return i < j ? -1 : i > j;
+}
+
+static SmrtSpan
+shared_of(const SmrtRowset *set, int i)
+{
+	const Row  *row = &set->rows[i];
+	SmrtSpan	bytes = row->len == 0 ? smrt_span(NULL) :
+		smrt_span_of(set->cells.data + row->begin, row->len);
+
+	return smrt_row_take_shared(&set->model, &bytes);
+}
+
+static void
+name_requests(SmrtRowset *set)
+{
+	const char **ids;
+
+	if (set->inference_ids == NULL)
+		return;
+	ids = palloc_extended((set->n_rows + 1) * sizeof(char *), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < set->n_rows; i++)
+		ids[i] = set->inference_ids[set->order[i]];
+	smrt_engine_name_requests(set->engine, ids);
 }
 
 /* Keeps what the engine forgets with its next outcome. */
@@ -235,6 +339,7 @@ take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
 {
 	SmrtSpan	text;
 
+	row->is_known = true;
 	if (outcome->skipped)
 		return;
 	if (outcome->fault != NULL || outcome->problem != NULL)
@@ -248,12 +353,13 @@ take(SmrtRowset *set, Row *row, const SmrtOutcome *outcome)
 	}
 	MemoryContextSwitchTo(set->scratch);
 	text = smrt_piece_text(&outcome->piece);
-	MemoryContextSwitchTo(set->context);
+	MemoryContextSwitchTo(set->answers);
 	row->outcome = (SmrtOutcome) {
 		.row = outcome->row,
 		.response = copy_response(outcome->response),
 		.piece = {.json = outcome->piece.json, .text = smrt_span_copy(text)},
 	};
+	MemoryContextSwitchTo(set->context);
 	MemoryContextReset(set->scratch);
 }
 
@@ -267,6 +373,20 @@ copy_response(const SmrtResponse *response)
 	copy->body = smrt_span("");
 	*copy = smrt_response_copy(*copy);
 	return copy;
+}
+
+void
+smrt_rowset_forget(SmrtRowset *set)
+{
+	/* Some may be known that come after one that is not. */
+	if (set->n_taken == set->n_known)
+		MemoryContextReset(set->answers);
+}
+
+TimestampTz
+smrt_rowset_sent_at(const SmrtRowset *set, int i)
+{
+	return set->rows[i].sent_at;
 }
 
 void

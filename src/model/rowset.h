@@ -8,7 +8,14 @@
  *     in a transaction:    smrt_rowset_read(set, model, i, ...)
  *
  * The three may be three transactions, as the worker has them, or one, as
- * triggers have.  The set lives in the memory context that is current when it is
+ * triggers have.  Who has many rows goes step by step, and writes what is known
+ * while the next requests are in flight:
+ *
+ *     while (known < n)
+ *         known = smrt_rowset_advance(set, some);
+ *         read, write and commit these; smrt_rowset_forget(set)
+ *
+ * The set lives in the memory context that is current when it is
  * made, and with isolate raises no error that is about one row only.
  */
 #ifndef SMRT_MODEL_ROWSET_H
@@ -16,6 +23,7 @@
 
 #include "aws/blame.h"
 #include "aws/digest.h"
+#include "datatype/timestamp.h"
 #include "model/engine.h"
 
 typedef struct SmrtRowset SmrtRowset;
@@ -81,7 +89,20 @@ extern void smrt_rowset_name_requests(SmrtRowset *set,
 extern void smrt_rowset_send(SmrtRowset *set);
 
 /*
- * What became of row i, once sent; in the current memory context, the failure in
+ * The same until what becomes of n more rows is known, or of all.  Gives the number
+ * of rows, from the first one on, of which it is.  As many requests as the model
+ * permits are in flight when it returns, as long as there are rows for them.
+ */
+extern int	smrt_rowset_advance(SmrtRowset *set, int n);
+
+/* What became of rows so far is not read any more: its memory is freed. */
+extern void smrt_rowset_forget(SmrtRowset *set);
+
+/* When row i was sent first; 0: it was not. */
+extern TimestampTz smrt_rowset_sent_at(const SmrtRowset *set, int i);
+
+/*
+ * What became of row i, once known; in the current memory context, the failure in
  * the set's.  The model may have been read again since the set was made.  Needs
  * a transaction.  Without isolate an answer that does not fit is raised.
  */

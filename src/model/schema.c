@@ -19,6 +19,7 @@
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #define ANSWER "answer"
 
@@ -90,7 +91,8 @@ static SmrtSchema *schema_of_columns(const SmrtModel *model);
 static SmrtSchema *schema_of_column(const SmrtResultColumn *column,
 									const char *name, const SmrtModel *model);
 static SmrtSchema *schema_of(Oid type, int32 typmod, bool nullable,
-							 const char *name);
+							 const char *name, const SmrtModel *model);
+static List *schemas_of_row(Oid type, const SmrtModel *model);
 static bool allows_null(Oid type);
 static List *labels_of(Oid type);
 static SmrtSchema *wrapper_of(SmrtSchema *part, Kind kind);
@@ -162,22 +164,17 @@ schema_of_column(const SmrtResultColumn *column, const char *name,
 {
 	return schema_of(column->type,
 					 OidIsValid(column->domain) ? -1 : column->typmod,
-					 model->undecided_is_null, name);
+					 model->undecided_is_null, name, model);
 }
 
 static SmrtSchema *
-schema_of(Oid type, int32 typmod, bool nullable, const char *name)
+schema_of(Oid type, int32 typmod, bool nullable, const char *name,
+		  const SmrtModel *model)
 {
 	SmrtSchema *schema = palloc0(sizeof(SmrtSchema));
 	Oid			base = getBaseTypeAndTypmod(type, &typmod);
 	Oid			element = get_element_type(base);
 
-	if (type_is_rowtype(base))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a language model's answer cannot hold type %s",
-						format_type_be(type)),
-				 errhint("Return SETOF or TABLE for a list of rows.")));
 	schema->kind = OidIsValid(element) ? KIND_ARRAY : KIND_STRING;
 	schema->name = name;
 	schema->nullable = nullable && allows_null(type);
@@ -190,12 +187,43 @@ schema_of(Oid type, int32 typmod, bool nullable, const char *name)
 			schema->format = types[i].format;
 		}
 	if (OidIsValid(element))
-		schema->parts = list_make1(schema_of(element, typmod, false, name));
+		schema->parts = list_make1(schema_of(element, typmod, false, name, model));
+	else if (type_is_rowtype(base))
+	{
+		schema->kind = KIND_OBJECT;
+		schema->parts = schemas_of_row(base, model);
+	}
 	else if (type_is_enum(base))
 		schema->labels = labels_of(base);
 	else if ((base == VARCHAROID || base == BPCHAROID) && typmod > VARHDRSZ)
 		schema->max_length = typmod - VARHDRSZ;
 	return schema;
+}
+
+/* Of a composite type's columns. */
+static List *
+schemas_of_row(Oid type, const SmrtModel *model)
+{
+	TupleDesc	tupdesc = lookup_rowtype_tupdesc_copy(type, -1);
+	List	   *schemas = NIL;
+
+	for (int i = 0; i < tupdesc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(tupdesc, i);
+
+		if (!attribute->attisdropped)
+			schemas = lappend(schemas,
+							  schema_of(attribute->atttypid, attribute->atttypmod,
+										model->undecided_is_null,
+										NameStr(attribute->attname), model));
+	}
+	if (schemas == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a language model's answer cannot hold type %s",
+						format_type_be(type)),
+				 errdetail("It has no columns.")));
+	return schemas;
 }
 
 /* Not where a domain on the way says NOT NULL. */

@@ -184,11 +184,29 @@ may_ask_settings(char category)
 	}
 }
 
+SmrtSpan
+smrt_value_span(const SmrtModelArgument *argument, Datum value)
+{
+	struct varlena *text;
+
+	if (argument->type != TEXTOID && argument->type != VARCHAROID)
+		return smrt_span(smrt_value_text(argument, value));
+	text = PG_DETOAST_DATUM_PACKED(value);
+	return smrt_span_of(VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+}
+
 void
 smrt_value_append(const char *text, SmrtBuf *body)
 {
-	size_t		len = strlen(text);
-	const char *converted = (char *) pg_server_to_any(text, (int) len, PG_UTF8);
+	smrt_value_append_span(smrt_span(text), body);
+}
 
-	smrt_buf_append(body, converted, converted == text ? len : strlen(converted));
+void
+smrt_value_append_span(SmrtSpan text, SmrtBuf *body)
+{
+	const char *converted = (char *) pg_server_to_any(text.data, (int) text.len,
+													  PG_UTF8);
+
+	smrt_buf_append(body, converted,
+					converted == text.data ? text.len : strlen(converted));
 }

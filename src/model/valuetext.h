@@ -29,7 +29,11 @@ extern double smrt_value_float(Oid type, Datum value);
 /* Any other value, as its type's output function writes it. */
 extern char *smrt_value_text(const SmrtModelArgument *argument, Datum value);
 
+/* The same, and where the type is text no copy: it stays as long as the value. */
+extern SmrtSpan smrt_value_span(const SmrtModelArgument *argument, Datum value);
+
 /* Appends text of the database's encoding, in UTF-8. */
 extern void smrt_value_append(const char *text, SmrtBuf *body);
+extern void smrt_value_append_span(SmrtSpan text, SmrtBuf *body);
 
 #endif							/* SMRT_MODEL_VALUETEXT_H */

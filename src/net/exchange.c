@@ -74,6 +74,7 @@ smrt_exchange_start(const SmrtExchangeSpec *spec)
 		smrt_pump_run(0);		/* some may have been answered meanwhile */
 	transfer = take_transfer(spec);
 	now = smrt_pump_now_ms();
+	transfer->deadlines_set_ms = now;
 	transfer->connect_by_ms = now + spec->connect_timeout_ms;
 	transfer->finish_by_ms = now + spec->timeout_ms;
 	transfer->exchange.started_us = wall_clock_us();
@@ -117,10 +118,11 @@ smrt_exchange_read(SmrtExchange *exchange, int timeout_ms)
 	SmrtTransfer *transfer = (SmrtTransfer *) exchange;
 
 	/* Who reads waits; a reader that takes its time does not count. */
-	transfer->finish_by_ms = smrt_pump_now_ms() + timeout_ms;
+	transfer->deadlines_set_ms = smrt_pump_now_ms();
+	transfer->finish_by_ms = transfer->deadlines_set_ms + timeout_ms;
 	while (transfer->body.len == 0 && !exchange->done)
 		smrt_pump_run(LONG_MS);
-	transfer->finish_by_ms = PG_INT64_MAX;
+	transfer->finish_by_ms = SMRT_NEVER_MS;
 	take_body(transfer);
 	if (transfer->paused)
 		resume(transfer);
@@ -291,6 +293,12 @@ smrt_transfer_expire(SmrtTransfer *transfer, bool connecting)
 			 NULL);
 }
 
+void
+smrt_transfer_run_out(SmrtTransfer *transfer)
+{
+	fail(transfer, SMRT_FAULT_NO_MEMORY, "libcurl is out of memory");
+}
+
 static void
 fail(SmrtTransfer *transfer, SmrtFaultKind kind, const char *text)
 {
@@ -337,8 +345,9 @@ fault_of(const SmrtTransfer *transfer, CURLcode code)
 		case CURLE_FILESIZE_EXCEEDED:
 			return SMRT_FAULT_REPLY_TOO_LARGE;
 		case CURLE_OUT_OF_MEMORY:
-			/* libcurl before 8.6 says so of a header line over its limit. */
-			return phase_of(transfer) >= SMRT_PHASE_WAITING &&
+			/* libcurl before 8.6 says so of a header line over its limit, too. */
+			return curl_version_info(CURLVERSION_NOW)->version_num < 0x080600 &&
+				phase_of(transfer) >= SMRT_PHASE_WAITING &&
 				!transfer->headers_ended ? SMRT_FAULT_HEADERS_TOO_LARGE :
 				SMRT_FAULT_NO_MEMORY;
 		case TOO_LARGE:

@@ -19,19 +19,22 @@ static int	n_lanes;
 
 static SmrtLane *open_lane(const char *identity);
 static void close_idle_lane(void);
+static void close_lane(SmrtLane *lane);
 static bool acquire_descriptors(void);
 static void release_descriptors(void);
 
 SmrtLane *
 smrt_lane_get(const char *identity)
 {
-	dlist_iter	iter;
+	dlist_mutable_iter iter;
 
-	dlist_foreach(iter, &smrt_lanes)
+	dlist_foreach_modify(iter, &smrt_lanes)
 	{
 		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
 
-		if (strcmp(lane->identity, identity) == 0)
+		if (lane->broken && lane->n_transfers == 0)
+			close_lane(lane);
+		else if (!lane->broken && strcmp(lane->identity, identity) == 0)
 		{
 			dlist_move_head(&smrt_lanes, &lane->node);
 			return lane;
@@ -95,13 +98,18 @@ close_idle_lane(void)
 		if (lane->n_transfers == 0)
 			idle = lane;
 	}
-	if (idle == NULL)
-		return;
-	dlist_delete(&idle->node);
+	if (idle != NULL)
+		close_lane(idle);
+}
+
+static void
+close_lane(SmrtLane *lane)
+{
+	dlist_delete(&lane->node);
 	n_lanes--;
-	curl_multi_cleanup(idle->multi);
+	curl_multi_cleanup(lane->multi);
 	release_descriptors();
-	free(idle);
+	free(lane);
 }
 
 /* A multi handle has a pair of sockets to be woken by. */

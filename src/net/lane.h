@@ -16,13 +16,17 @@ typedef struct SmrtLane
 	CURLM	   *multi;
 	int64		timer_ms;		/* when libcurl wants a call; -1: not */
 	int			n_transfers;	/* that libcurl has, parked ones included */
+	bool		broken;			/* libcurl had no memory in it: closed once it
+								 * is empty, as nothing may be added (7.88 then
+								 * divides by zero, over a socket's entry that
+								 * it left half made) */
 	char		identity[FLEXIBLE_ARRAY_MEMBER];
 } SmrtLane;
 
 /* All of them, the last used first. */
 extern dlist_head smrt_lanes;
 
-/* The identity's lane, opened if need be; NULL: no memory. */
+/* The identity's lane, opened if need be, and never a broken one; NULL: no memory. */
 extern SmrtLane *smrt_lane_get(const char *identity);
 
 #endif							/* SMRT_NET_LANE_H */

@@ -14,8 +14,10 @@
  * That costs nothing while connections are reused.
  *
  * Deadlines are ours and not libcurl's, since its own would join a resolver
- * thread that hangs.  Nothing is cleaned up at exit for the same reason: the
- * process takes all of it along.
+ * thread that hangs.  Time in which nobody listened, because the rest of the
+ * statement was at work, does not count: the answer may have come meanwhile.
+ * Nothing is cleaned up at exit, as a resolver may hang: the process takes all of
+ * it along.
  */
 #include "postgres.h"
 
@@ -57,14 +59,17 @@ static uint32 turn_event;		/* for the time to send */
 static Watch *watches;			/* indexed by descriptor */
 static int	n_watches;
 static dlist_head running = DLIST_STATIC_INIT(running);
+static int64 listened_until_ms;	/* outside smrt_pump_run() nobody listens */
 
 static bool signals_masked;
 static sigset_t signals_before;
 
 static void start_libcurl(void);
+static void forgive_absence(void);
 static void drive_sockets(void);
 static void drive_timers(void);
 static void drive_timer(SmrtLane *lane);
+static void drive(SmrtLane *lane, curl_socket_t fd, int action);
 static bool is_paused(int fd);
 static void expire_transfers(void);
 static int	collect_news(void);
@@ -105,13 +110,14 @@ smrt_pump_run(int64 wait_ms)
 		int			n;
 
 		CHECK_FOR_INTERRUPTS();
+		forgive_absence();
 		drive_timers();
-		expire_transfers();
 		if (collect_news() > 0)
 			return;
 		n = WaitEventSetWait(wait_set, next_wake_ms(until), events,
 							 lengthof(events),
 							 dlist_is_empty(&running) ? turn_event : wait_event);
+		listened_until_ms = smrt_pump_now_ms();
 		for (int i = 0; i < n; i++)
 		{
 			if (events[i].events & WL_LATCH_SET)
@@ -119,6 +125,8 @@ smrt_pump_run(int64 wait_ms)
 			if (events[i].events & WL_SOCKET_READABLE)
 				drive_sockets();
 		}
+		/* Behind the sockets: what came in time may have waited for us. */
+		expire_transfers();
 		if (collect_news() > 0 || smrt_pump_now_ms() >= until)
 			return;
 	}
@@ -129,6 +137,26 @@ smrt_pump_send(void)
 {
 	CHECK_FOR_INTERRUPTS();
 	drive_timers();
+}
+
+/* Puts deadlines off by the time in which nobody listened. */
+static void
+forgive_absence(void)
+{
+	int64		now = smrt_pump_now_ms();
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+		int64		away_ms = now - Max(listened_until_ms,
+										transfer->deadlines_set_ms);
+
+		transfer->connect_by_ms += away_ms;
+		transfer->finish_by_ms += away_ms;
+	}
+	listened_until_ms = now;
 }
 
 static int64
@@ -172,15 +200,41 @@ drive_timers(void)
 static void
 drive_timer(SmrtLane *lane)
 {
-	int			still_running;
-
 	for (int i = 0; i < MAX_TURNS && lane->timer_ms >= 0 &&
 		 lane->timer_ms <= smrt_pump_now_ms(); i++)
 	{
 		lane->timer_ms = -1;
-		curl_multi_socket_action(lane->multi, CURL_SOCKET_TIMEOUT, 0,
-								 &still_running);
-		smrt_pump_unmask_signals();
+		drive(lane, CURL_SOCKET_TIMEOUT, 0);
+	}
+}
+
+/*
+ * Without memory, libcurl returns with a socket that nobody watches, and does not
+ * tell whose: transfers would wait until their deadlines.  So all of the lane end
+ * here, and leave it at once, even if that waits for a resolver.
+ */
+static void
+drive(SmrtLane *lane, curl_socket_t fd, int action)
+{
+	int			still_running;
+	CURLMcode	code = curl_multi_socket_action(lane->multi, fd, action,
+												&still_running);
+	dlist_iter	iter;
+
+	smrt_pump_unmask_signals();
+	if (code == CURLM_OK)
+		return;
+	lane->broken = true;
+	dlist_foreach(iter, &running)
+	{
+		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
+												 iter.cur);
+
+		if (transfer->lane != lane)
+			continue;
+		if (!transfer->exchange.done)
+			smrt_transfer_run_out(transfer);
+		take_out(transfer);
 	}
 }
 
@@ -193,7 +247,6 @@ drive_sockets(void)
 	for (int i = 0; i < n; i++)
 	{
 		Watch	   *watch = &watches[events[i].fd];
-		int			still_running;
 		int			action = 0;
 
 		/* libcurl lost interest and we had not told the poller yet */
@@ -220,9 +273,7 @@ drive_sockets(void)
 			action |= CURL_CSELECT_OUT;
 		if (events[i].events & SMRT_POLL_ERROR)
 			action |= CURL_CSELECT_ERR;
-		curl_multi_socket_action(watch->lane->multi, events[i].fd, action,
-								 &still_running);
-		smrt_pump_unmask_signals();
+		drive(watch->lane, events[i].fd, action);
 	}
 }
 
@@ -357,7 +408,10 @@ smrt_transfer_submit(SmrtTransfer *transfer, const char *identity)
 	code = curl_multi_add_handle(lane->multi, transfer->easy);
 	smrt_pump_unmask_signals();
 	if (code != CURLM_OK)
+	{
+		lane->broken = true;
 		return false;
+	}
 	lane->n_transfers++;
 	transfer->lane = lane;
 	transfer->listed = true;
@@ -403,7 +457,7 @@ smrt_pump_ensure(void)
 		{
 			ReleaseExternalFD();
 			ereport(ERROR,
-					(errcode_for_socket_access(),
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					 errmsg("could not make an event queue: %m")));
 		}
 	}

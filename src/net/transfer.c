@@ -201,6 +201,8 @@ smrt_transfer_prepare(SmrtTransfer *transfer, const SmrtExchangeSpec *spec)
 	/* libcurl copies and parses a URL that is set: spare it the same one. */
 	if (strcmp(transfer->url, spec->url) != 0)
 	{
+		/* One that cannot be set has still taken the former's place. */
+		transfer->url[0] = '\0';
 		if (curl_easy_setopt(easy, CURLOPT_URL, spec->url) != CURLE_OK)
 			return false;
 		memcpy(transfer->url, spec->url, url_len + 1);
@@ -231,10 +233,12 @@ set_method(SmrtTransfer *transfer, SmrtMethod method)
 
 	if (transfer->method == method)
 		return true;
+	if (curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST,
+						 words[method]) != CURLE_OK ||
+		curl_easy_setopt(transfer->easy, switches[method], 1L) != CURLE_OK)
+		return false;
 	transfer->method = method;
-	return curl_easy_setopt(transfer->easy, switches[method], 1L) == CURLE_OK &&
-		curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST,
-						 words[method]) == CURLE_OK;
+	return true;
 }
 
 /* Setting a body makes a request a POST, so none is set for GET. */

@@ -22,6 +22,9 @@
 #include "net/exchange.h"
 #include "net/lane.h"
 
+/* A deadline that does not come; what is added to it does no harm. */
+#define SMRT_NEVER_MS (PG_INT64_MAX / 2)
+
 typedef struct SmrtTransfer
 {
 	SmrtExchange exchange;		/* first: what the owner holds */
@@ -40,7 +43,8 @@ typedef struct SmrtTransfer
 	curl_socket_t socket;		/* it uses, or used last; may be closed */
 	bool		opened;			/* one was opened for it */
 	int64		received;		/* bytes of body, those read out included */
-	int64		connect_by_ms;	/* on the pump's clock */
+	int64		deadlines_set_ms;	/* on the pump's clock, as the next */
+	int64		connect_by_ms;
 	int64		finish_by_ms;
 	int			renewed_ms;		/* as in the spec, as the next */
 	size_t		window;
@@ -87,6 +91,9 @@ extern int	smrt_pump_on_timer(CURLM *multi, long timeout_ms, void *userp);
 
 /* libcurl is done with it. */
 extern void smrt_transfer_finish(SmrtTransfer *transfer, CURLcode code);
+
+/* libcurl had no memory to go on with it. */
+extern void smrt_transfer_run_out(SmrtTransfer *transfer);
 
 /* A deadline, for connecting or for all of it, has passed. */
 extern void smrt_transfer_expire(SmrtTransfer *transfer, bool connecting);

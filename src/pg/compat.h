@@ -15,6 +15,7 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -45,6 +46,23 @@
 /* 18's spelling, before a declaration. */
 #ifndef pg_noreturn
 #define pg_noreturn _Noreturn
+#endif
+
+/* What a hook around utility statements takes, and hands on. */
+#if PG_VERSION_NUM >= 140000
+#define SMRT_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *queryString, bool readOnlyTree, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define SMRT_UTILITY_ARGUMENTS \
+	pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc
+#else
+#define SMRT_UTILITY_PARAMETERS \
+	PlannedStmt *pstmt, const char *queryString, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *queryEnv, DestReceiver *dest, QueryCompletion *qc
+#define SMRT_UTILITY_ARGUMENTS \
+	pstmt, queryString, context, params, queryEnv, dest, qc
 #endif
 
 /* JSON_VALUE() and its like. */
@@ -235,6 +253,15 @@ smrt_function_unnest(void)
 	return F_UNNEST_ANYARRAY;
 #else
 	return F_ARRAY_UNNEST;
+#endif
+}
+
+/* That an Append may ask it for rows and not wait. */
+static inline void
+smrt_plan_forbid_async(Plan *node)
+{
+#if PG_VERSION_NUM >= 140000
+	node->async_capable = false;
 #endif
 }
 

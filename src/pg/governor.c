@@ -24,6 +24,15 @@
 #define LEAST_WAIT_MS 5
 #define WAIT_SPREAD_MS 20
 
+/*
+ * Who has an answer could have the slot again before anybody else asks.  When one has
+ * waited for so long, the others wait once, too.
+ */
+#define PATIENCE_MS 100
+
+/* Who has not asked for so long waits no more. */
+#define WAITER_GONE_MS (2 * (LEAST_WAIT_MS + WAIT_SPREAD_MS))
+
 /* So that many who wait for a rate do not wake as one, and see it grow. */
 #define LONGEST_WAIT_MS 500
 
@@ -35,6 +44,8 @@ typedef struct Entry
 	SmrtBreaker breaker;
 	SmrtFaultKind last_failure;
 	SmrtRetryBucket bucket;
+	int64		waiting_since_ms;	/* who waits longest for a slot */
+	int64		waiter_seen_ms; /* and when he asked last */
 	int64		lent_until_ms[SMRT_MAX_SLOTS];	/* 0: not lent */
 } Entry;
 
@@ -47,6 +58,8 @@ static Entry *enter(const SmrtGovernorKey *key, int64 now_ms);
 static void drop_idle(int64 now_ms);
 static void decide(Entry *entry, int64 now_ms, int64 lend_until_ms,
 				   SmrtTurn *turn);
+static bool gives_way(const Entry *entry, int64 now_ms, const SmrtTurn *turn);
+static void note_waiter(Entry *entry, int64 now_ms, SmrtTurn *turn);
 static int	free_slot(const Entry *entry, int64 now_ms);
 static int	count_lent(const Entry *entry, int64 now_ms);
 static int64 spread(int64 wait_ms);
@@ -95,7 +108,8 @@ smrt_governor_ask(const SmrtGovernorKey *key, int64 now_ms,
 	SmrtGovernorKey host = *key;
 	Entry	   *entry;
 
-	*turn = (SmrtTurn) {.kind = SMRT_TURN_NOW,.slot = -1};
+	*turn = (SmrtTurn) {.kind = SMRT_TURN_NOW,.slot = -1,
+		.waiting_since_ms = turn->waiting_since_ms};
 	memset(host.endpoint, 0, sizeof(host.endpoint));
 	smrt_lock(SMRT_LOCK_GOVERNOR, LW_EXCLUSIVE);
 	/* The bucket has to be there when a retry is asked for. */
@@ -113,8 +127,12 @@ decide(Entry *entry, int64 now_ms, int64 lend_until_ms, SmrtTurn *turn)
 {
 	int			slot = free_slot(entry, now_ms);
 
-	if (slot < 0 && smrt_settings.max_in_flight > 0)
+	if (smrt_settings.max_in_flight > 0 &&
+		(slot < 0 || gives_way(entry, now_ms, turn)))
+	{
 		turn->kind = SMRT_TURN_LATER;
+		note_waiter(entry, now_ms, turn);
+	}
 	else if (smrt_settings.adaptive_rate &&
 			 (turn->wait_ms = smrt_rate_take(&entry->rate, now_ms)) > 0)
 		turn->kind = SMRT_TURN_LATER;
@@ -130,7 +148,30 @@ decide(Entry *entry, int64 now_ms, int64 lend_until_ms, SmrtTurn *turn)
 		turn->slot = slot;
 		turn->lent_until_ms = lend_until_ms;
 		entry->lent_until_ms[slot] = lend_until_ms;
+		if (turn->waiting_since_ms == entry->waiting_since_ms)
+			entry->waiter_seen_ms = 0;
+		turn->waiting_since_ms = 0;
 	}
+}
+
+static bool
+gives_way(const Entry *entry, int64 now_ms, const SmrtTurn *turn)
+{
+	return turn->waiting_since_ms == 0 &&
+		now_ms - entry->waiter_seen_ms < WAITER_GONE_MS &&
+		now_ms - entry->waiting_since_ms >= PATIENCE_MS;
+}
+
+static void
+note_waiter(Entry *entry, int64 now_ms, SmrtTurn *turn)
+{
+	if (turn->waiting_since_ms == 0)
+		turn->waiting_since_ms = now_ms;
+	if (turn->waiting_since_ms > entry->waiting_since_ms &&
+		now_ms - entry->waiter_seen_ms < WAITER_GONE_MS)
+		return;
+	entry->waiting_since_ms = turn->waiting_since_ms;
+	entry->waiter_seen_ms = now_ms;
 }
 
 /* -1: as many are lent as may be; without a cap, as are counted. */

@@ -30,7 +30,7 @@ typedef enum SmrtTurnKind
 	SMRT_TURN_REFUSED			/* the breaker is open */
 } SmrtTurnKind;
 
-/* A turn to send one request. */
+/* A turn to send one request; all zero before it is asked for first. */
 typedef struct SmrtTurn
 {
 	SmrtTurnKind kind;
@@ -39,6 +39,7 @@ typedef struct SmrtTurn
 	SmrtFaultKind last_failure; /* and how the last one did */
 	int			slot;			/* NOW: held until given back; -1: none is */
 	int64		lent_until_ms;
+	int64		waiting_since_ms;	/* LATER: for a slot; else 0 */
 } SmrtTurn;
 
 /* For pg/shared.c. */

@@ -10,7 +10,6 @@
 #include "pg/compat.h"
 #include "pg/guard.h"
 #include "pg/shared.h"
-#include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
@@ -204,10 +203,7 @@ drop_old(void)
 static uint32
 id_of(SmrtPurse purse)
 {
-	if (purse == SMRT_PURSE_ROLE)
-		return GetSessionUserId();
-	return MyProc->lockGroupLeader != NULL ? MyProc->lockGroupLeader->pid :
-		MyProcPid;
+	return purse == SMRT_PURSE_ROLE ? GetSessionUserId() : smrt_shared_leader();
 }
 
 /* Parallel workers have their leader's statement timestamp. */

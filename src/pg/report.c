@@ -123,6 +123,16 @@ smrt_report_fault_at(int level, const SmrtFault *fault,
 			 words.hint ? errhint("%s", words.hint) : 0));
 }
 
+void
+smrt_report_no_digest(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("libcrypto could not compute a SHA-256 digest."),
+			 errhint("If it stays so, begin a new session: what OpenSSL could not load when it was first used, it does not load again.")));
+}
+
 int
 smrt_report_sqlstate(SmrtFaultKind kind)
 {
@@ -239,6 +249,17 @@ static char *
 shown(SmrtSpan remote)
 {
 	return smrt_report_text(remote, MAX_REMOTE_TEXT);
+}
+
+void
+smrt_report_note_key(SmrtReport *report, const SmrtKeys *keys)
+{
+	size_t		len = keys->access_key_id.len;
+
+	if (len > SMRT_KEY_ID_TAIL)
+		strlcpy(report->key_id_tail,
+				keys->access_key_id.data + len - SMRT_KEY_ID_TAIL,
+				sizeof(report->key_id_tail));
 }
 
 void

@@ -58,12 +58,18 @@ typedef struct SmrtReport
  */
 extern void smrt_report_blot(SmrtFault *fault, const SmrtKeys *keys);
 
+/* Which key it was, for messages: no more than tells it from others. */
+extern void smrt_report_note_key(SmrtReport *report, const SmrtKeys *keys);
+
 /* Raises the error, or, at a lower level, reports and returns. */
 extern void smrt_report_fault_at(int level, const SmrtFault *fault,
 								 const SmrtReport *report);
 
 pg_noreturn extern void smrt_report_fault(const SmrtFault *fault,
 										  const SmrtReport *report);
+
+/* What libcrypto could not do: it has no memory. */
+pg_noreturn extern void smrt_report_no_digest(void);
 
 /* The SQLSTATE of a kind of fault, and what it is in a few words. */
 extern int	smrt_report_sqlstate(SmrtFaultKind kind);

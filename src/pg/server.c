@@ -18,6 +18,7 @@
 #define MAKE_ONE "Name a server that was made by CREATE SERVER ... FOREIGN DATA WRAPPER " WRAPPER "."
 
 static uint64 generation = 1;
+static uint64 mapping_generation = 1;
 
 static void watch_catalogs(void);
 
@@ -75,10 +76,18 @@ smrt_server_generation(void)
 	return generation;
 }
 
+uint64
+smrt_server_mapping_generation(void)
+{
+	watch_catalogs();
+	return mapping_generation;
+}
+
 static void
 note_change(Datum arg, int cache, uint32 hash)
 {
 	generation++;
+	mapping_generation += cache != AUTHOID;
 }
 
 static void

@@ -30,4 +30,7 @@ extern void smrt_server_read(Oid server, Oid user, SmrtServer *out,
 /* Changes whenever a server, mapping or role changes. */
 extern uint64 smrt_server_generation(void);
 
+/* Changes whenever a server or mapping changes. */
+extern uint64 smrt_server_mapping_generation(void);
+
 #endif							/* SMRT_PG_SERVER_H */

@@ -13,6 +13,7 @@
 #include "pg/shared.h"
 #include "pg/statistics.h"
 #include "storage/ipc.h"
+#include "storage/proc.h"
 #include "storage/shmem.h"
 
 #define TRANCHE "sagemaker_rt"
@@ -84,7 +85,8 @@ attach(const SmrtSharedStruct *structure)
 	if (!found)
 	{
 		memset(*structure->place, 0, structure->size);
-		structure->make();
+		if (structure->make != NULL)
+			structure->make();
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -146,4 +148,11 @@ smrt_unlock(SmrtLock lock)
 {
 	if (locks != NULL)
 		LWLockRelease(&locks[lock].lock);
+}
+
+int
+smrt_shared_leader(void)
+{
+	return MyProc->lockGroupLeader != NULL ? MyProc->lockGroupLeader->pid :
+		MyProcPid;
 }

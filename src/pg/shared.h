@@ -17,6 +17,7 @@ typedef enum SmrtLock
 	SMRT_LOCK_GUARD,
 	SMRT_LOCK_WAKE,
 	SMRT_LOCK_PROGRESS,
+	SMRT_LOCK_ACCOUNTS,
 	SMRT_LOCK_COUNT
 } SmrtLock;
 
@@ -29,7 +30,7 @@ typedef struct SmrtSharedStruct
 	const char *name;
 	Size		size;
 	void	  **place;			/* where it is, once the server has started */
-	void		(*make) (void); /* what is not to be zero in a new one */
+	void		(*make) (void); /* what is not to be zero in a new one, or NULL */
 } SmrtSharedStruct;
 
 /*
@@ -62,5 +63,8 @@ extern void *smrt_shared_enter(HTAB *table, const void *key, bool *found);
 /* Nothing where nothing is shared.  Never nested. */
 extern void smrt_lock(SmrtLock lock, LWLockMode mode);
 extern void smrt_unlock(SmrtLock lock);
+
+/* The process that leads the statement which this one works on: itself, or not. */
+extern int	smrt_shared_leader(void);
 
 #endif							/* SMRT_PG_SHARED_H */

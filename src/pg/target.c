@@ -9,11 +9,13 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "aws/digest.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "pg/compat.h"
 #include "pg/ownsetting.h"
+#include "pg/report.h"
 #include "pg/server.h"
 #include "pg/target.h"
 
@@ -46,6 +48,8 @@ static int	n_kept;
 
 static Oid	server_in_play(const char *name, Oid user);
 static Kept *find_kept(Oid server, Oid user);
+static bool is_stale(const Kept *entry);
+static void on_transaction_end(XactEvent event, void *arg);
 static void forget_kept(Kept *entry);
 static void keep(const Kept *key, SmrtTarget *target);
 static SmrtTarget *make_target(Oid server, Oid user);
@@ -153,8 +157,7 @@ find_kept(Oid server, Oid user)
 	{
 		Kept	   *entry = dlist_container(Kept, node, iter.cur);
 
-		if (entry->settings_generation != smrt_settings_generation ||
-			entry->server_generation != smrt_server_generation())
+		if (is_stale(entry))
 			forget_kept(entry);
 		else if (entry->server == server && entry->user == user)
 		{
@@ -163,6 +166,30 @@ find_kept(Oid server, Oid user)
 		}
 	}
 	return NULL;
+}
+
+static bool
+is_stale(const Kept *entry)
+{
+	return entry->settings_generation != smrt_settings_generation ||
+		entry->server_generation != smrt_server_generation();
+}
+
+/* A session that makes no call any more does not go on holding keys. */
+static void
+on_transaction_end(XactEvent event, void *arg)
+{
+	dlist_mutable_iter iter;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	dlist_foreach_modify(iter, &kept)
+	{
+		Kept	   *entry = dlist_container(Kept, node, iter.cur);
+
+		if (is_stale(entry))
+			forget_kept(entry);
+	}
 }
 
 static void
@@ -177,8 +204,12 @@ forget_kept(Kept *entry)
 static void
 keep(const Kept *key, SmrtTarget *target)
 {
+	static bool registered = false;
 	Kept	   *entry = MemoryContextAlloc(TopMemoryContext, sizeof(Kept));
 
+	if (!registered)
+		RegisterXactCallback(on_transaction_end, NULL);
+	registered = true;
 	*entry = *key;
 	entry->target = target;
 	/* Nothing below can fail: from here on the target lives by its count. */
@@ -420,14 +451,16 @@ name_identity(SmrtTarget *target, Oid owner)
 		target->ca_file,
 	};
 	StringInfoData text;
+	bool		computed;
 
 	initStringInfo(&text);
 	appendStringInfo(&text, "%d %u", target->key_source, owner);
 	for (int i = 0; i < lengthof(parts); i++)
 		appendStringInfo(&text, "%c%s", '\1', parts[i] ? parts[i] : "");
-	if (!smrt_sha256_hex(smrt_span_of(text.data, text.len), target->identity))
-		elog(ERROR, "could not compute a SHA-256 digest");
+	computed = smrt_sha256_hex(smrt_span_of(text.data, text.len), target->identity);
 	smrt_cleanse(text.data, text.len);
+	if (!computed)
+		smrt_report_no_digest();
 }
 
 static void

@@ -2,14 +2,17 @@
  * A batch's way:
  *
  *     transaction   as the role: inputs read by key, made rows of a request
- *     none          the model is asked
- *     transaction   as the role: predictions written onto unchanged inputs;
- *                   as ourselves: what has become of each row
+ *     none          the model is asked, until some rows are answered   <-+
+ *     transaction   as the role: these predictions written onto          | until all
+ *                   unchanged inputs; as ourselves: what has become of   | are
+ *                   each of these rows                                   |
+ *                   while the next requests are in flight ---------------+
  *
+ * So what is asked for again after a crash is what was in flight and one write.
  * What a table's triggers, policies and types do is done as the role, in a
  * security-restricted operation and a subtransaction.  It may fail, and take as
  * long as a lease.  Nothing that is read in the first transaction is trusted
- * in the last one: the table may be another one by then.
+ * in a later one: the table may be another one by then.
  */
 #include "postgres.h"
 
@@ -49,16 +52,19 @@ typedef struct Work
 	const char *table;
 	const SmrtQueueBatch *batch;
 	MemoryContext context;		/* of this part */
+	MemoryContext round;		/* of it, reset write by write */
 	int			from;			/* rows of the batch */
 	int			to;
 	SmrtVerdict *verdicts;		/* of all rows of the batch */
 	Oid			role;
 	const SmrtBoundTable *binding;
-	const SmrtBoundRows *rows;
+	SmrtBoundRows *rows;
 	SmrtRowset *set;			/* has the same rows */
+	int			n_known;		/* of these, from the first one on: answered */
+	int			n_written;
 	bool		is_too_large;	/* to be held at once: nothing else was done */
-	TimestampTz sent_at;		/* 0: nothing was sent */
 	SmrtEngineCounts engine;
+	int64		n_requests;		/* of it that were counted */
 } Work;
 
 /* Somebody else is at work on the row: his input is the one to ask for. */
@@ -69,10 +75,13 @@ static const SmrtFailure moved_on = {
 };
 
 static void answer(Work *work);
-static void count(const Work *work);
+static ErrorData *read_rows(Work *work);
+static ErrorData *missing_role(const char *role);
+static bool write_rows(Work *work, ErrorData *error);
+static void count(Work *work);
 static void answer_halves(const Work *work);
-static void begin(const Work *work);
-static void commit(const Work *work);
+static void begin(MemoryContext context);
+static void commit(MemoryContext context);
 static ErrorData *run_as_role(void (*step) (void *arg), Work *work);
 static void end_process(void);
 static void read_inputs(void *arg);
@@ -88,8 +97,7 @@ static char *result_json(const SmrtModel *model,
 						 const SmrtPrediction *prediction);
 static void judge(const Work *work, int i, SmrtVerdict *verdict,
 				  const SmrtFailure *failure);
-static void judge_all(const Work *work, SmrtBlame blame, int sqlstate,
-					  const char *message);
+static void judge_rest(const Work *work, const ErrorData *error);
 static SmrtBlame blame_of_error(const ErrorData *error);
 
 void
@@ -111,17 +119,8 @@ smrt_queuebatch_answer(const char *table, const SmrtQueueBatch *batch)
 static void
 answer(Work *work)
 {
-	ErrorData  *error = NULL;
+	ErrorData  *error = read_rows(work);
 
-	smrt_progress_enter(SMRT_PROGRESS_READING);
-	begin(work);
-	work->role = get_role_oid(work->batch->role, true);
-	if (!OidIsValid(work->role))
-		judge_all(work, SMRT_BLAME_ROW, ERRCODE_UNDEFINED_OBJECT,
-				  psprintf("role \"%s\" does not exist", work->batch->role));
-	else
-		error = run_as_role(read_inputs, work);
-	commit(work);
 	if (work->to - work->from > 1 &&
 		(work->is_too_large ||
 		 (error != NULL && smrt_report_is_of_row(error->sqlerrcode))))
@@ -129,32 +128,77 @@ answer(Work *work)
 		answer_halves(work);
 		return;
 	}
-	if (error == NULL && OidIsValid(work->role))
-		error = ask(work);
-
-	smrt_progress_enter(SMRT_PROGRESS_WRITING);
-	begin(work);
-	if (error == NULL && OidIsValid(work->role))
-		error = run_as_role(write_predictions, work);
-	if (error != NULL)
-		judge_all(work, blame_of_error(error), error->sqlerrcode, error->message);
-	smrt_queuetable_record(work->table, work->batch, work->from, work->to,
-						   work->verdicts, work->sent_at);
-	commit(work);
-	count(work);
+	work->round = AllocSetContextCreate(work->context, "sagemaker_rt queue write",
+										ALLOCSET_DEFAULT_SIZES);
+	do
+	{
+		if (error == NULL)
+			error = ask(work);
+	} while (write_rows(work, error) && work->n_written < work->rows->n);
 }
 
-/* What is committed. */
-static void
-count(const Work *work)
+static ErrorData *
+read_rows(Work *work)
 {
-	SmrtProgressCounts counts = {.seen = work->to - work->from,
-	.requests = work->engine.requests};
+	ErrorData  *error;
 
+	smrt_progress_enter(SMRT_PROGRESS_READING);
+	begin(work->context);
+	work->role = get_role_oid(work->batch->role, true);
+	error = OidIsValid(work->role) ? run_as_role(read_inputs, work) :
+		missing_role(work->batch->role);
+	commit(work->context);
+	return error;
+}
+
+static ErrorData *
+missing_role(const char *role)
+{
+	ErrorData  *error = palloc0(sizeof(ErrorData));
+
+	error->sqlerrcode = ERRCODE_UNDEFINED_OBJECT;
+	error->message = psprintf("role \"%s\" does not exist", role);
+	return error;
+}
+
+/* What is answered; or else, and false, that error of all rows that are left. */
+static bool
+write_rows(Work *work, ErrorData *error)
+{
+	smrt_progress_enter(SMRT_PROGRESS_WRITING);
+	begin(work->round);
+	if (error == NULL)
+		error = run_as_role(write_predictions, work);
+	if (error != NULL)
+		judge_rest(work, error);
+	smrt_queuetable_record(work->table, work->batch, work->from, work->to,
+						   work->verdicts);
+	commit(work->context);
+	count(work);
+	work->n_written = work->n_known;
+	if (work->set != NULL)
+		smrt_rowset_forget(work->set);
+	MemoryContextReset(work->round);
+	return error == NULL;
+}
+
+/* What is committed, and was not counted yet. */
+static void
+count(Work *work)
+{
+	SmrtProgressCounts counts = {
+		.requests = work->engine.requests - work->n_requests,
+	};
+
+	work->n_requests = work->engine.requests;
 	for (int i = work->from; i < work->to; i++)
 	{
-		const SmrtVerdict *verdict = &work->verdicts[i];
+		SmrtVerdict *verdict = &work->verdicts[i];
 
+		if (verdict->state == NULL || verdict->is_recorded)
+			continue;
+		verdict->is_recorded = true;
+		counts.seen++;
 		if (verdict->sqlstate != 0)
 			counts.failed++;
 		else if (verdict->message != NULL)
@@ -190,22 +234,22 @@ answer_halves(const Work *work)
 }
 
 static void
-begin(const Work *work)
+begin(MemoryContext context)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(work->context);
+	MemoryContextSwitchTo(context);
 }
 
 /* Locks of the session that functions of users took go, too. */
 static void
-commit(const Work *work)
+commit(MemoryContext context)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	LockReleaseSession(USER_LOCKMETHOD);
-	MemoryContextSwitchTo(work->context);
+	MemoryContextSwitchTo(context);
 }
 
 /* Code that catches being cancelled ends with the worker. */
@@ -245,6 +289,11 @@ read_inputs(void *arg)
 		keys[i] = work->batch->rows[work->from + i].key;
 	work->binding = bind_names(work);
 	work->rows = smrt_boundrows_read(work->binding, n, keys);
+	for (int i = work->from; i < work->to; i++)
+		work->verdicts[i] = (SmrtVerdict) {.state = "done",
+			.message = "the row is not there, or cannot be seen by its role"};
+	for (int i = 0; i < work->rows->n; i++)
+		work->verdicts[work->from + work->rows->numbers[i]].state = NULL;
 	work->is_too_large = work->rows->bytes > MANY_BYTES && n > 1;
 	if (work->is_too_large)
 		return;
@@ -280,19 +329,23 @@ find_relation(const char *name)
 	return RangeVarGetRelid(makeRangeVarFromNameList(names), AccessShareLock, false);
 }
 
-/* Outside of any transaction. */
+/*
+ * Outside of any transaction, until half of what may be in flight is answered: the
+ * other half is on its way while that is written.
+ */
 static ErrorData *
 ask(Work *work)
 {
+	const SmrtModel *model = work->binding->model;
 	ErrorData  *volatile error = NULL;
 
-	work->sent_at = GetCurrentTimestamp();
-	smrt_progress_at(work->binding->relation, work->binding->model->function);
+	smrt_progress_at(work->binding->relation, model->function);
 	smrt_progress_enter(SMRT_PROGRESS_ASKING);
 	pgstat_report_activity(STATE_RUNNING, work->binding->model_name);
 	PG_TRY();
 	{
-		smrt_rowset_send(work->set);
+		work->n_known = smrt_rowset_advance(work->set, model->max_rows *
+											((model->concurrency + 1) / 2));
 	}
 	PG_CATCH();
 	{
@@ -311,41 +364,45 @@ static void
 write_predictions(void *arg)
 {
 	Work	   *work = arg;
-	const SmrtBoundRows *rows = work->rows;
+	SmrtBoundRows rows = *work->rows;
 	const SmrtBoundTable *binding = bind_names(work);
-	SmrtPrediction *predictions = palloc0(Max(rows->n, 1) * sizeof(SmrtPrediction));
-	bool	   *written = palloc0(Max(rows->n, 1) * sizeof(bool));
+	SmrtPrediction *predictions;
+	bool	   *written;
 	SmrtWriting writing = {.skip_locked = true,.isolate = true};
 
-	for (int i = work->from; i < work->to; i++)
-		work->verdicts[i] = (SmrtVerdict) {.state = "done",
-			.message = "the row is not there, or cannot be seen by its role"};
 	if (!is_as_it_was(work->binding, binding))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("table %s or model %s was changed while the model was asked",
 						binding->relation_name, binding->model_name)));
-	for (int i = 0; i < rows->n; i++)
+	rows.n = work->n_known - work->n_written;
+	rows.tuples += work->n_written;
+	rows.numbers += work->n_written;
+	predictions = palloc0(Max(rows.n, 1) * sizeof(SmrtPrediction));
+	written = palloc0(Max(rows.n, 1) * sizeof(bool));
+	for (int i = 0; i < rows.n; i++)
 	{
-		SmrtVerdict *verdict = &work->verdicts[work->from + rows->numbers[i]];
+		SmrtVerdict *verdict = &work->verdicts[work->from + rows.numbers[i]];
 
 		*verdict = (SmrtVerdict) {.state = "done"};
-		smrt_rowset_read(work->set, binding->model, i, &predictions[i]);
+		smrt_rowset_read(work->set, binding->model, work->n_written + i,
+						 &predictions[i]);
 		soften(binding->model, &predictions[i], verdict);
 		if (binding->n_targets == 0 && predictions[i].failure == NULL)
 			verdict->result = result_json(binding->model, &predictions[i]);
 	}
 	if (binding->n_targets > 0)
-		(void) smrt_boundrows_write(binding, rows, predictions, written, &writing);
-	for (int i = 0; i < rows->n; i++)
+		(void) smrt_boundrows_write(binding, &rows, predictions, written, &writing);
+	for (int i = 0; i < rows.n; i++)
 	{
-		int			number = work->from + rows->numbers[i];
+		int			number = work->from + rows.numbers[i];
 		SmrtVerdict *verdict = &work->verdicts[number];
 
 		if (predictions[i].failure != NULL)
 			judge(work, number, verdict, predictions[i].failure);
 		else if (binding->n_targets > 0 && !written[i])
 			judge(work, number, verdict, &moved_on);
+		verdict->sent_at = smrt_rowset_sent_at(work->set, work->n_written + i);
 	}
 }
 
@@ -424,15 +481,25 @@ judge(const Work *work, int i, SmrtVerdict *verdict,
 	};
 }
 
+/* Of rows that were not written; if none were read, of all. */
 static void
-judge_all(const Work *work, SmrtBlame blame, int sqlstate,
-		  const char *message)
+judge_rest(const Work *work, const ErrorData *error)
 {
-	SmrtFailure failure = {.blame = blame,.sqlstate = sqlstate,
-	.message = message};
+	SmrtFailure failure = {.blame = blame_of_error(error),
+		.sqlstate = error->sqlerrcode,.message = error->message};
 
-	for (int i = work->from; i < work->to; i++)
-		judge(work, i, &work->verdicts[i], &failure);
+	if (work->rows == NULL)
+		for (int i = work->from; i < work->to; i++)
+			judge(work, i, &work->verdicts[i], &failure);
+	else
+		for (int i = work->n_written; i < work->rows->n; i++)
+		{
+			int			number = work->from + work->rows->numbers[i];
+
+			judge(work, number, &work->verdicts[number], &failure);
+			work->verdicts[number].sent_at = work->set == NULL ? 0 :
+				smrt_rowset_sent_at(work->set, i);
+		}
 }
 
 /*

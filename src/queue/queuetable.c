@@ -467,32 +467,31 @@ smrt_queuetable_bury(const char *table)
 
 void
 smrt_queuetable_record(const char *table, const SmrtQueueBatch *batch,
-					   int from, int to, const SmrtVerdict *verdicts,
-					   TimestampTz sent_at)
+					   int from, int to, const SmrtVerdict *verdicts)
 {
 	Argument	arguments[] = {
 		ARGUMENT(FLOAT8OID, Float8GetDatum(smrt_settings.queue.retry_delay)),
 		ARGUMENT(FLOAT8OID, Float8GetDatum(MAX_RETRY_DELAY_S)),
-		ARGUMENT(TIMESTAMPTZOID, TimestampTzGetDatum(sent_at)),
 		ARGUMENT(TEXTOID, CStringGetTextDatum(as_json(batch, from, to, verdicts))),
 	};
 
-	arguments[2].is_null = sent_at == 0;
 	SPI_connect();
 	/*
-	 * A row whose lease has ended may be with another worker by now.  The state is
-	 * compared so that no index fits but the one of id: of rows that are leased
-	 * there is one, too, which would be read as a whole for each row, with all
-	 * that an old snapshot may still see.
+	 * A row whose lease has ended may be with another worker by now.  State and id
+	 * are compared so that there is no way to a row but by its id: there is an index
+	 * of leased rows, too, and where statistics were gathered when the queue was
+	 * empty all of the index of ids seems to be little, and either would be read as
+	 * a whole each time, with all that an old snapshot may still see.
 	 */
 	run(psprintf("UPDATE %s q SET state = r.state, attempts = q.attempts - r.uncounted,"
 				 " due_at = CASE r.state WHEN 'failed' THEN clock_timestamp() +"
 				 "  least(make_interval(secs => $2), greatest(make_interval(secs => $1), clock_timestamp() - q.enqueued_at)) END,"
-				 " sent_at = $3, finished_at = clock_timestamp(), sqlstate = r.sqlstate,"
+				 " sent_at = timestamptz '2000-01-01 00:00:00+00' + r.sent * interval '1 us',"
+				 " finished_at = clock_timestamp(), sqlstate = r.sqlstate,"
 				 " message = r.message, result = r.result"
-				 " FROM json_to_recordset($4::json) AS r(id bigint, state text, attempts int,"
-				 "  uncounted int, sqlstate text, message text, result json)"
-				 " WHERE q.id = r.id AND q.attempts = r.attempts"
+				 " FROM json_to_recordset($3::json) AS r(id bigint, state text, attempts int,"
+				 "  uncounted int, sent bigint, sqlstate text, message text, result json)"
+				 " WHERE q.id = ANY (ARRAY[r.id]) AND q.attempts = r.attempts"
 				 "  AND q.state IS NOT DISTINCT FROM 'running'",
 				 table), lengthof(arguments), arguments);
 	SPI_finish();
@@ -505,13 +504,19 @@ as_json(const SmrtQueueBatch *batch, int from, int to,
 	StringInfoData json;
 
 	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
 	for (int i = from; i < to; i++)
 	{
 		const SmrtVerdict *verdict = &verdicts[i];
 
-		appendStringInfo(&json, "%c{\"id\":" INT64_FORMAT ",\"attempts\":%d,\"uncounted\":%d",
-						 i == from ? '[' : ',', batch->rows[i].id,
+		if (verdict->state == NULL || verdict->is_recorded)
+			continue;
+		appendStringInfo(&json, "%s{\"id\":" INT64_FORMAT ",\"attempts\":%d,\"uncounted\":%d",
+						 json.len > 1 ? "," : "", batch->rows[i].id,
 						 batch->rows[i].attempts, verdict->is_free ? 1 : 0);
+		/* As the server has times: microseconds since 2000. */
+		if (verdict->sent_at != 0)
+			appendStringInfo(&json, ",\"sent\":" INT64_FORMAT, verdict->sent_at);
 		append_member(&json, "state", verdict->state);
 		append_member(&json, "sqlstate", verdict->sqlstate == 0 ? NULL :
 					  unpack_sql_state(verdict->sqlstate));

@@ -48,6 +48,8 @@ typedef struct SmrtVerdict
 	int			sqlstate;		/* 0: none */
 	const char *message;		/* or NULL */
 	const char *result;			/* JSON, or NULL */
+	TimestampTz sent_at;		/* 0: it was not sent */
+	bool		is_recorded;
 } SmrtVerdict;
 
 /* What is to be put into the queue. */
@@ -92,13 +94,12 @@ extern void smrt_queuetable_end_leases(const char *table);
 extern void smrt_queuetable_bury(const char *table);
 
 /*
- * Writes down what has become of rows from to to - 1 of a batch.  verdicts has all
- * its rows'; sent_at 0: nothing was sent.
+ * Writes down what has become of rows from to to - 1 of a batch, as far as it is
+ * known and not recorded.  verdicts has all its rows'.
  */
 extern void smrt_queuetable_record(const char *table,
 								   const SmrtQueueBatch *batch, int from,
-								   int to, const SmrtVerdict *verdicts,
-								   TimestampTz sent_at);
+								   int to, const SmrtVerdict *verdicts);
 
 /* When a row is due next; TIMESTAMP_INFINITY: there is none. */
 extern TimestampTz smrt_queuetable_next(const char *table);

@@ -27,8 +27,8 @@
 
 /*
  * Each claim has its costs, and ends with fewer requests in flight than there may
- * be, so that a quick model wants large ones.  A slow one does not: what it has
- * answered is written when all of a claim is.
+ * be, so that a quick model wants large ones.  A slow one does not: rows for other
+ * models wait until a claim is dealt with, and who ends with it has tried all of it.
  */
 #define SMALL_CLAIM 1000
 #define QUICK_MS 1000

@@ -38,10 +38,13 @@ static Slot *mine;
 
 static bool has_enqueued;		/* in this transaction */
 
+static ProcessUtility_hook_type next_utility;
+
 static void make(void);
 static void detach(int code, Datum arg);
 static void unwatch(int code, Datum arg);
 static void on_transaction(XactEvent event, void *arg);
+static void on_utility(SMRT_UTILITY_PARAMETERS);
 static void wake(void);
 static Slot *find(Oid database);
 
@@ -56,6 +59,8 @@ smrt_wake_install(void)
 	};
 
 	smrt_shared_add(&structure);
+	next_utility = ProcessUtility_hook;
+	ProcessUtility_hook = on_utility;
 }
 
 static void
@@ -113,7 +118,7 @@ smrt_wake_is_configured(void)
 	return false;
 }
 
-/* Of a prepared transaction nobody tells us; the worker's timer finds its rows. */
+/* A prepared transaction is another one's to commit. */
 static void
 on_transaction(XactEvent event, void *arg)
 {
@@ -131,6 +136,24 @@ on_transaction(XactEvent event, void *arg)
 		default:
 			break;
 	}
+}
+
+/*
+ * Whether a prepared transaction has enqueued nobody remembers: the worker looks.
+ * The subscriber of a two-phase subscription commits without a statement, and leaves
+ * its rows to the worker's timer.
+ */
+static void
+on_utility(SMRT_UTILITY_PARAMETERS)
+{
+	TransactionStmt *statement = (TransactionStmt *) pstmt->utilityStmt;
+	bool		is_commit = IsA(statement, TransactionStmt) &&
+		statement->kind == TRANS_STMT_COMMIT_PREPARED;
+
+	(next_utility ? next_utility : standard_ProcessUtility)
+		(SMRT_UTILITY_ARGUMENTS);
+	if (is_commit)
+		wake();
 }
 
 static void

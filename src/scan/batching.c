@@ -195,6 +195,9 @@ visit(Plan **node, SmrtStep *step, int limit)
 		*node = split(unpacked, step, limit);
 	else if (can_be_split(*node))
 		*node = split(*node, step, limit);
+	/* What is below a scan of ours is asked for a row by it, and by no Append. */
+	if (*node != before)
+		smrt_plan_forbid_async(before);
 	if (is_lifted || *node != before)
 		step->call_cost += cost;
 }
@@ -298,6 +301,10 @@ can_be_split(Plan *node)
 		case T_Gather:
 		case T_GatherMerge:
 			return true;
+		case T_ForeignScan:
+			/* Joins and writes of a wrapper's own are no list of the executor's. */
+			return ((ForeignScan *) node)->operation == CMD_SELECT &&
+				((ForeignScan *) node)->scan.scanrelid > 0;
 		default:
 			return false;
 	}

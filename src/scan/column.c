@@ -168,13 +168,6 @@ is_prepared(const SmrtColumn *column)
 }
 
 int
-smrt_column_max_rows(const SmrtColumn *column)
-{
-	return column->model != NULL ? column->model->max_rows :
-		column->site != NULL ? 1 : 0;
-}
-
-int
 smrt_column_window(const SmrtColumn *column)
 {
 	return column->model != NULL ?
@@ -278,18 +271,15 @@ evaluate(SmrtColumn *column, ExprContext *econtext)
 										 &column->nulls[i]);
 }
 
-bool
-smrt_column_is_full(const SmrtColumn *column)
+/* Rows of sagemaker_invoke wait for no others, and keep their arguments. */
+SmrtEngineLoad
+smrt_column_load(const SmrtColumn *column, int n_held)
 {
-	return (column->engine != NULL && smrt_engine_is_full(column->engine)) ||
-		(column->invocations != NULL && smrt_invocations_is_full(column->invocations));
-}
-
-bool
-smrt_column_is_filling(const SmrtColumn *column)
-{
-	return !smrt_column_is_full(column) && column->engine != NULL &&
-		smrt_engine_is_filling(column->engine);
+	if (column->engine != NULL)
+		return smrt_engine_load(column->engine, n_held);
+	return column->invocations != NULL &&
+		smrt_invocations_is_full(column->invocations) ?
+		SMRT_LOAD_STUFFED : SMRT_LOAD_FED;
 }
 
 void
@@ -345,11 +335,11 @@ give_of_model(SmrtColumn *column, bool *is_null)
 	}
 	if (outcome.skipped)
 		return smrt_predict_datum(column->model, &outcome, is_null);
-	failed = smrt_failures_count(column->model);
+	failed = smrt_failures_count();
 	pgstat_init_function_usage(fcinfo, &usage);
 	result = smrt_predict_datum(column->model, &outcome, is_null);
 	pgstat_end_function_usage(&usage, true);
-	column->counts.failed += smrt_failures_count(column->model) - failed;
+	column->counts.failed += smrt_failures_count() - failed;
 	return result;
 }
 
@@ -477,14 +467,16 @@ is_of_definition(int sqlerrcode)
 	}
 }
 
-/* Of this process; a worker's are in its warnings. */
 static void
 explain_failures(const SmrtModel *model, ExplainState *es)
 {
-	char	   *failures = smrt_failures_by_sqlstate(model);
+	char	   *by_state;
+	char	   *messages;
 
-	if (failures != NULL)
-		ExplainPropertyText("Failures by SQLSTATE", failures, es);
+	if (!smrt_failures_describe(model, &by_state, &messages))
+		return;
+	ExplainPropertyText("Failures by SQLSTATE", by_state, es);
+	ExplainPropertyText("Failure Messages", messages, es);
 }
 
 static void

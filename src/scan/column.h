@@ -21,10 +21,7 @@ typedef struct SmrtColumn SmrtColumn;
 extern SmrtColumn *smrt_column_create(List *model, List *expressions,
 									  PlanState *parent);
 
-/* How many rows a request can hold; 0: no row has reached the call so far. */
-extern int	smrt_column_max_rows(const SmrtColumn *column);
-
-/* How many rows its requests in flight can hold, likewise. */
+/* How many rows its requests in flight can hold; 0: no row has reached the call. */
 extern int	smrt_column_window(const SmrtColumn *column);
 
 /*
@@ -33,11 +30,8 @@ extern int	smrt_column_window(const SmrtColumn *column);
  */
 extern void smrt_column_take(SmrtColumn *column, ExprContext *econtext);
 
-/* Whether rows should be given out before more are taken in. */
-extern bool smrt_column_is_full(const SmrtColumn *column);
-
-/* Whether it is not, and rows wait for more, to be sent together. */
-extern bool smrt_column_is_filling(const SmrtColumn *column);
+/* How much of it was sent and not given out, of a scan that holds so many rows. */
+extern SmrtEngineLoad smrt_column_load(const SmrtColumn *column, int n_held);
 
 /* No more rows for now: what waits for more of them is sent. */
 extern void smrt_column_finish(SmrtColumn *column);

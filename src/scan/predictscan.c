@@ -50,8 +50,8 @@ typedef struct PredictScan
 	int			n_queued;
 	int64		n_taken;		/* rows taken in since the scan began */
 	int			full_window;	/* most rows to hold */
-	int			widest;			/* most rows of any column's requests */
-	bool		is_measured;	/* these two are known of all columns */
+	bool		is_reached;		/* by a row, any of the calls */
+	bool		is_measured;	/* the window is known of all columns */
 	int			limit;			/* rows that are wanted; 0: all */
 	bool		all_wanted;		/* nobody will stop before the end */
 	bool		exhausted;		/* the child has no more */
@@ -72,8 +72,6 @@ static TupleTableSlot *exec(CustomScanState *node);
 static void read_ahead(PredictScan *scan);
 static int64 rows_to_hold(const PredictScan *scan);
 static bool has_room(const PredictScan *scan);
-static bool any(const PredictScan *scan,
-				bool (*is_so) (const SmrtColumn *column));
 static void take_in(PredictScan *scan, TupleTableSlot *slot);
 static void give_out(PredictScan *scan);
 static void end(CustomScanState *node);
@@ -204,9 +202,9 @@ measure(PredictScan *scan)
 
 		scan->is_measured &= window > 0;
 		widest_window = Max(widest_window, window);
-		scan->widest = Max(scan->widest, smrt_column_max_rows(scan->columns[i]));
 	}
-	if (widest_window > 0)
+	scan->is_reached = widest_window > 0;
+	if (scan->is_reached)
 		scan->full_window = widest_window;
 }
 
@@ -295,25 +293,24 @@ rows_to_hold(const PredictScan *scan)
 
 /*
  * From when a row has reached a call until a call has all in flight that it may
- * have.  Beyond that, where another call's requests are larger, until its next one
- * is full: two of those are held at most.
+ * have.  Beyond that for a call that takes many rows a request: it would have none
+ * in flight if it had to stop with one that takes few.
  */
 static bool
 has_room(const PredictScan *scan)
 {
-	if (scan->widest == 0)
-		return false;
-	return !any(scan, smrt_column_is_full) ||
-		(scan->n_queued < 2 * scan->widest && any(scan, smrt_column_is_filling));
-}
+	SmrtEngineLoad least = SMRT_LOAD_STUFFED;
+	SmrtEngineLoad most = SMRT_LOAD_HUNGRY;
 
-static bool
-any(const PredictScan *scan, bool (*is_so) (const SmrtColumn *column))
-{
 	for (int i = 0; i < scan->n_columns; i++)
-		if (is_so(scan->columns[i]))
-			return true;
-	return false;
+	{
+		SmrtEngineLoad load = smrt_column_load(scan->columns[i], scan->n_queued);
+
+		least = Min(least, load);
+		most = Max(most, load);
+	}
+	return scan->is_reached && (most < SMRT_LOAD_FULL ||
+								(most == SMRT_LOAD_FULL && least == SMRT_LOAD_HUNGRY));
 }
 
 static void

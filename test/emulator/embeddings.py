@@ -1,5 +1,6 @@
-"""Embeddings and a reranker: words hashed into a few dimensions, and the angle between two texts.
-In the shapes of OpenAI, of text-embeddings-inference (TEI) and of LMI.
+"""Embeddings, a reranker and a classifier: words hashed into a few dimensions, and the angle
+between two texts.  In the shapes of OpenAI, of text-embeddings-inference (TEI), of LMI and of the
+Hugging Face toolkit.
 """
 
 import json
@@ -65,6 +66,20 @@ def reranker(invocation):
     return Answer(json.dumps(sorted(scores, key=lambda pair: -pair["score"])).encode())
 
 
+def zero_shot(invocation):
+    """The toolkit's zero-shot-classification: for each text the labels, the likest first."""
+    body = json.loads(invocation.body)
+    labels = body["parameters"]["candidate_labels"]
+    results = []
+    for text in texts_of(body, "inputs"):
+        weights = {label: math.exp(likeness(label, text)) for label in labels}
+        order = sorted(labels, key=lambda label, weights=weights: -weights[label])
+        results.append({"sequence": text, "labels": order,
+                        "scores": [weights[label] / sum(weights.values()) for label in order]})
+    return Answer(json.dumps(results).encode())
+
+
 def embedding_endpoints():
-    containers = {"embed-tei": tei, "embed-openai": openai, "reranker": reranker}
+    containers = {"embed-tei": tei, "embed-openai": openai, "reranker": reranker,
+                  "zero-shot": zero_shot}
     return [Endpoint(name, container) for name, container in containers.items()]

@@ -4,6 +4,7 @@
 #ifndef SMRT_TEST_FUZZ_H
 #define SMRT_TEST_FUZZ_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +12,52 @@
 
 /* libFuzzer's: one run; a crash is a finding. */
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/*
+ * Whether an allocation was made to fail in this run (exhaust.c): what is read
+ * then need not be what is read otherwise.
+ */
+#ifdef EXHAUST
+extern bool memory_ran_out(void);
+#else
+static inline bool
+memory_ran_out(void)
+{
+	return false;
+}
+#endif
+
+/* Aborts unless a property holds, as it must while there is memory. */
+static inline void
+hold(bool property)
+{
+	if (!property && !memory_ran_out())
+		abort();
+}
+
+/*
+ * Takes the next piece off an input: its first byte tells how long it is, and its
+ * memory ends where it ends.  For free().
+ */
+static inline char *
+take_piece(const uint8_t **data, size_t *size, size_t *len)
+{
+	char	   *piece;
+
+	*len = *size > 0 ? (*data)[0] : 0;
+	if (*size > 0)
+	{
+		(*data)++;
+		(*size)--;
+	}
+	if (*len > *size)
+		*len = *size;
+	piece = malloc(*len + !*len);
+	memcpy(piece, *data, *len);
+	*data += *len;
+	*size -= *len;
+	return piece;
+}
 
 /* What was read, as one number. */
 typedef uint64_t Digest;

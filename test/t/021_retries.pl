@@ -60,6 +60,28 @@ sub gap
 }
 
 #
+# Whose time it is.  A statement that is busy between its rows for longer than
+# timeout finds the answers there.
+#
+
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION awaited(endpoint text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+		EXECUTE format('CREATE OR REPLACE FUNCTION scored(x int) RETURNS text
+			LANGUAGE sagemaker PARALLEL SAFE COST 10000 AS %L', json_build_object('endpoint', endpoint,
+			'max_rows', 1, 'timeout', '300ms', 'max_attempts', 1));
+	END $$});
+# Over connections that are there, for while libcurl makes one its clock has it look
+# at all of them.  All rows are sent with the first, and answered after it.
+my $warm = q{LOAD 'sagemaker_rt'; SELECT count(scored(-i)) FROM generate_series(1, 4) AS i};
+my $busy = q{SELECT scored(i), pg_sleep(0.5) FROM generate_series(1, 4) AS i};
+$emulator->script('uneven', [ ({ delay_ms => 50 }) x 4, {}, ({ delay_ms => 100 }) x 3 ]);
+$node->safe_psql('postgres', "SELECT awaited('uneven')");
+is($node->safe_psql('postgres', "$warm; $busy"), "4\n1|\n2|\n3|\n4|", 'no timeout where nobody waits');
+is($emulator->request_count('uneven'), 8, 'nor an attempt more');
+$node->safe_psql('postgres', "SELECT awaited('hang')");
+fails_with($node, "LOAD 'sagemaker_rt'; $busy", '58030', qr/no answer in time/, 'where one waits in vain there is one');
+
+#
 # How many attempts.
 #
 

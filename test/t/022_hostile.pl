@@ -185,6 +185,11 @@ $node = start_node('main', $emulator, 'sagemaker_rt.max_attempts = 1',
 	'sagemaker_rt.timeout = 10s', 'sagemaker_rt.max_response_size = 1MB');
 
 install_outcomes($node);
+
+# 8.05 for 8.5: versions differ in what they take for an answer.
+my $libcurl = sprintf '%d.%02d', $node->safe_psql('postgres',
+	'SELECT libcurl FROM sagemaker_rt_version()') =~ /(\d+)\.(\d+)/;
+
 my @raw_server = (settings => ["endpoint_url = 'http://127.0.0.1:$raw_port'"]);
 
 #
@@ -342,7 +347,7 @@ survives([
 	map {
 		[ "headers cut at byte $_",
 			call(endpoint({ raw => substr($head, 0, $_) })),
-			$_ < length($head) - 1 ? '58030|38S01' : '58030|38S01|00000' ]
+			$_ == length($head) - 1 && $libcurl >= 8.15 ? '58030|38S01|00000' : '58030|38S01' ]
 	} 1 .. length($head) - 1 ]);
 
 #
@@ -351,19 +356,20 @@ survives([
 #
 
 my $not_the_service = qr/: the answer is not one that the service gives/;
+my $lenient = $libcurl < 7.88 ? '38S01|00000' : '38S01';
 my %shapes = (
 	'a status in words' => [ 'HTTP/1.1 two hundred', '38S01' ],
 	'a status of two digits' => [ 'HTTP/1.1 20 OK', '38S01' ],
 	# libcurl 8.14 and newer read three of them.
-	'a status of four digits' => [ 'HTTP/1.1 2000 OK', '38S01|00000' ],
+	'a status of four digits' => [ 'HTTP/1.1 2000 OK', $libcurl >= 8.14 ? '38S01|00000' : '38S01' ],
 	'a negative status' => [ 'HTTP/1.1 -200 OK', '38S01' ],
 	'a NUL in the status' => [ "HTTP/1.1 2\0 OK", '38S01' ],
 	'status 0' => [ 'HTTP/1.1 000 OK', '38S01' ],
 	'no status' => [ 'HTTP/1.1', '38S01' ],
-	# libcurl 7.74 takes them for 1.1.
-	'version 9.9' => [ 'HTTP/9.9 200 OK', '38S01|00000' ],
-	'version 1.2' => [ 'HTTP/1.2 200 OK', '38S01|00000' ],
-	'version 3' => [ 'HTTP/3 200 OK', '38S01|00000' ],
+	# libcurl 7.74 takes these for 1.1.
+	'version 9.9' => [ 'HTTP/9.9 200 OK', $lenient ],
+	'version 1.2' => [ 'HTTP/1.2 200 OK', $lenient ],
+	'version 3' => [ 'HTTP/3 200 OK', $lenient ],
 	'version 2 on a connection of 1.1' => [ 'HTTP/2 200', '38S01|00000' ],
 	'another protocol' => [ 'RTSP/1.0 200 OK', '38S01' ],
 	'ICY' => [ 'ICY 200 OK', '38S01|00000' ],
@@ -411,7 +417,7 @@ survives([
 			[ 'a size of 2^64 - 1', "ffffffffffffffff\r\nok" ],
 			[ 'a size of 102 digits', '0' x 101 . "2\r\nok\r\n0\r\n\r\n" ],
 			# libcurl 7.74 reads it.
-			[ 'C notation', "0x2\r\nok\r\n0\r\n\r\n", '58030|38S01|00000' ],
+			[ 'C notation', "0x2\r\nok\r\n0\r\n\r\n", $libcurl < 7.88 ? '58030|38S01|00000' : undef ],
 			[ 'no line break after it', "2\r\nok0\r\n\r\n" ],
 			[ 'a size too small', "1\r\nok\r\n0\r\n\r\n" ])) ]);
 

@@ -96,6 +96,19 @@ SQL
 is(must("SELECT string_agg(id::text, ' ' ORDER BY id) FROM (SELECT *, parrot(a, b) AS p FROM hostile) s WHERE p IS DISTINCT FROM '{a} ' || a || ' | ' || b || ' \"}'"),
 	'', 'every text arrives as it is, and its neighbours too');
 is(must('SELECT count(parrot(a, b)) FROM hostile'), 11, '... all of them');
+# The same where rows stand in one request: as values of a template, and as what they share.
+must(model('pack(a text, b text) RETURNS text', '{"endpoint": "captured", "format": "inputs", "prompt": "{{a}} {a} | {b} \"}}", "predictions": "$.inputs[*]"}')
+	. model('shared(a text, b text) RETURNS text', '{"endpoint": "captured", "format": "inputs", "shared": ["a"], "rows_member": "texts", "predictions": "$.texts[*]"}'));
+$emulator->reset;
+is(must("SELECT string_agg(id::text, ' ' ORDER BY id) FROM (SELECT *, pack(a, b) AS p FROM hostile OFFSET 0) s WHERE p IS DISTINCT FROM '{a} ' || a || ' | ' || b || ' \"}'"),
+	'', '... and its neighbours of the same request');
+is($emulator->request_count('captured'), 1, '... which is one');
+$emulator->reset;
+is(must("SELECT count(*) FROM (SELECT b, shared(a, b) AS s FROM (SELECT a, b || n AS b FROM hostile, generate_series(1, 3) n ORDER BY id, n OFFSET 0) h OFFSET 0) s WHERE s IS DISTINCT FROM b"),
+	0, '... and those that share it');
+is($emulator->request_count('captured'), 11, '... in a request for each');
+is(join('', sort map { decode_json(decode_base64($_->{captureData}{endpointInput}{data}))->{a} } @{ $emulator->control('captures') }),
+	join('', sort map { decode_json($_)->[0] } split(/\n/, must('SELECT jsonb_build_array(a) FROM hostile'))), '... as it is');
 
 #
 # The result type is the contract.
@@ -142,7 +155,21 @@ is(must("$null SELECT n('what a lovely kettle')"), '(,,f)', 'what is not in the 
 is(must(model('n(body text, OUT price named, OUT sender text)', '{"endpoint": "chat", "format": "chat", "response_format": "json_schema", "undecided_is_null": true}') . "SELECT n('what a lovely kettle')"), '(0,)', 'but not what a domain says is not null');
 is(must($null =~ s/, "undecided_is_null": true//r . "SELECT n('what a lovely kettle')"), '(0,"",f)', 'and nowhere unless it is said');
 is(must(model('n(body text) RETURNS numeric', '{"endpoint": "chat-plain", "format": "chat", "undecided_is_null": true}') . "SELECT n('what a lovely kettle') IS NULL"), 't', 'the same if asked for in words');
-fails_with($node, model('n(body text) RETURNS mail[]', '{"endpoint": "chat", "format": "chat"}'), '0A000', qr/a language model's answer cannot hold type mail/, 'an array of rows is told not to be possible');
+# Arrays of rows, and rows with rows in them.
+must('CREATE TYPE item AS (price numeric, kind kind); CREATE TYPE order_of AS (sender text, items item[], "first" item); CREATE TYPE nothing AS ()');
+my $two_sentences = "'my kettle broke, price 3. does it come in red, price 5?'";
+for (@ways)
+{
+	my ($endpoint, $options) = @$_;
+	is(must(model('n(body text) RETURNS item[]', "{\"endpoint\": \"$endpoint\", \"format\": \"chat\", $text, $options}") . "SELECT string_agg(price || ' ' || kind, ', ') FROM unnest(n($two_sentences))"),
+		'3.0 complaint, 5.0 question', "$endpoint, $options: an array of rows");
+	is(must(model('n(body text, OUT "order" int, OUT items order_of[])', "{\"endpoint\": \"$endpoint\", \"format\": \"chat\", $text, $options}") . q{SELECT (n)."order", i.sender, i.items, i.first FROM (SELECT n('price 3 is broken. order 7, sender Ann') OFFSET 0) s, unnest((n).items) i WHERE i.sender = 'Ann'}),
+		'7|Ann|{"(7.0,praise)"}|(7.0,praise)', "$endpoint, $options: rows within rows");
+}
+$node->psql('postgres', model('n(body text) RETURNS item[]', '{"endpoint": "captured", "format": "chat", "response_format": "json_schema", "undecided_is_null": true}') . "SELECT n('Hi')");
+is(last_sent() =~ s/.*"schema":(.*)\}\},"messages.*/$1/r, '{"type":"object","properties":{"answer":{"type":["array","null"],"items":{"type":"object","properties":{"price":{"type":["number","null"]},"kind":{"type":["string","null"],"enum":["praise","question","complaint","oth\"er",null]}},"required":["price","kind"],"additionalProperties":false}}},"required":["answer"],"additionalProperties":false}',
+	'an array of rows has the schema of its type');
+fails_with($node, model('n(body text) RETURNS nothing[]', '{"endpoint": "chat", "format": "chat"}'), '0A000', qr/a language model's answer cannot hold type nothing/, 'but not one without columns');
 
 #
 # Answers that are none: at the first row, in the middle, at the last.  One error
@@ -202,6 +229,19 @@ my $failure = failure($node, model('m(i int) RETURNS boolean', '{"endpoint": "m"
 like($failure->{detail}, qr/Request id [0-9a-f-]+\./, 'the detail has the request id');
 like($failure->{hint}, qr/"repair"/, 'the hint what to do');
 
+# Whatever strings are in the parts of an array of rows.
+must('CREATE TYPE note AS (id int, "a ""b" text, seen date)');
+my @strings = ('"', '\\', '(,)', '{}', '', 'NULL', "\n", '"",', "\x{1F600}", undef);
+$emulator->script('m', [], $chat->(JSON::PP->new->encode({ answer => [ map { { id => $_, 'a "b' => $strings[$_], seen => '2024-02-29' } } 0 .. $#strings ] })));
+must(model('m(i int) RETURNS note[]', '{"endpoint": "m", "format": "chat", "undecided_is_null": true}'));
+is_deeply([ map { decode_json($_) } split /\n/, must(q{SELECT json_build_array(id, "a ""b", seen) FROM unnest(m(1))}) ], [ map { [ $_, $strings[$_], '2024-02-29' ] } 0 .. $#strings ], 'strings in arrays of rows stay as they are');
+for ([ '{"answer": [{"id": 1, "a \"b": "x"}]}', '38S02', qr/"seen" is missing/ ], [ '{"answer": [{"id": 1.5, "a \"b": "x", "seen": null}]}', '38S02', qr/"id" is no integer/ ], [ '{"answer": [[1, "x", null]]}', '38S02', qr/"answer" is not of type object/ ],
+	[ '{"answer": [{"id": 1, "a \"b": "x", "seen": "soon"}]}', '22007', qr/invalid input syntax for type date: "soon"/ ])
+{
+	$emulator->script('m', [], $chat->($_->[0]));
+	fails_with($node, 'SELECT m(1)', $_->[1], $_->[2], "an array of rows is no $_->[0]");
+}
+
 # What surrounds an answer is passed over.
 for (
 	[ "```json\n{\"answer\": \"a ``` b\"}\n```", 'text[]', undef ],
@@ -234,6 +274,21 @@ is_deeply([ map { $_->{role} } @$messages ], [ 'user', 'assistant', 'user' ], 'w
 is($messages->[1]{content}, '{"answer": "no\"}]"}', '... to the letter');
 like($messages->[2]{content}, qr/^That is not what was asked for: "answer" is not of type boolean\. Answer again/, '... and what is wrong with it');
 $emulator->script('m', [], $chat->('no'));
+# Wherever it stands, and only what does not fit: 5 rows, with one request more.
+for my $at (1, 3, 5)
+{
+	my $good = $chat->('{"answer": true}');
+	for ([ 'repaired', [ $chat->('yes'), $good ], 5, 6 ], [ 'beyond repair', [ $chat->('yes'), $chat->('"yes"') ], 4, 6 ],
+		[ 'cut', [ $chat->('{"ans', finish_reason => 'length') ], 4, 5 ], [ 'refused', [ $chat->(undef, message => { refusal => 'No.' }) ], 4, 5 ])
+	{
+		my ($name, $answers, $n, $requests) = @$_;
+		$emulator->reset;
+		$emulator->script('m', [ ($good) x ($at - 1), @$answers ], $good);
+		is(must(model('m(i int) RETURNS boolean', '{"endpoint": "m", "format": "chat", "concurrency": 1, "repair": true, "on_error": "null"}')
+				. 'SELECT count(m) FROM (SELECT m(i) FROM n OFFSET 0) s'), $n, "$name at row $at");
+		is($emulator->request_count('m'), $requests, '... and requests');
+	}
+}
 for my $options ('"repair": true', '')
 {
 	$emulator->reset;

@@ -13,7 +13,8 @@ use JSON::PP ();
 use Test::More;
 
 my $emulator = start_emulator('--no-models');
-my $node = start_queue('main', $emulator, 'max_prepared_transactions = 5');
+# The worker's timer hides nothing.
+my $node = start_queue('main', $emulator, 'max_prepared_transactions = 5', "sagemaker_rt.queue_interval = '1h'");
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
 
@@ -82,9 +83,11 @@ sql("BEGIN; INSERT INTO t (id, x) VALUES (2, 2); PREPARE TRANSACTION 'two'");
 is(states($node), 'none', 'a prepared transaction has enqueued nothing yet');
 sql("COMMIT PREPARED 'one'; ROLLBACK PREPARED 'two'");
 is(sql('SELECT string_agg(key[1], \',\') FROM sagemaker_queue'), '1', 'it has once it is committed');
-sql('INSERT INTO t (id, x) VALUES (3, 3)');
-ok(drained($node), 'and its row is answered');
+ok(drained($node), 'and its row is answered, as its commit wakes the worker');
 is(unscored(), '', 'like any other');
+sql("CREATE TABLE plain (id int); BEGIN; INSERT INTO plain VALUES (1); PREPARE TRANSACTION 'three'");
+sql("COMMIT PREPARED 'three'");
+is(sql('SELECT count(*) FROM plain'), 1, 'one that has enqueued nothing is committed as ever');
 
 forget();
 sql('INSERT INTO t (id, x) VALUES (1, 1)');
@@ -133,7 +136,7 @@ is(sql('SELECT y FROM t WHERE id = 2'), '22', 'so that what it did is seen');
 
 forget();
 my $pid = worker_pid($node);
-$emulator->script('echo', [ { delay_ms => 3000 } ]);
+$emulator->script('echo', [ { delay_ms => 5000 } ]);
 sql('INSERT INTO t (id, x) VALUES (1, 1), (2, 2)');
 wait_until(sub { $emulator->request_count('echo') > 0 });
 my ($samples, @held) = (0);
@@ -174,6 +177,22 @@ is(states($node), 'done 1', 'until it succeeds');
 is(sql('SELECT attempts FROM sagemaker_queue'), '3', 'attempts are counted');
 my @ids = map { my %h = map { lc $_->[0] => $_->[1] } @{ $_->{headers} }; $h{'x-amzn-sagemaker-inference-id'} } $emulator->requests('echo');
 is(join(',', @ids), join(',', (sql('SELECT inference_id FROM sagemaker_queue')) x 3), 'and have the inference id of the row');
+
+# What is answered while a table's triggers take their time is not late.
+forget();
+sql(q{CREATE FUNCTION hurried(x float8) RETURNS float8 LANGUAGE sagemaker PARALLEL SAFE COST 10000
+	AS '{"endpoint": "delay-300", "max_rows": 1, "concurrency": 2, "timeout": "1s", "max_attempts": 1}';
+	CREATE TABLE slow (id int PRIMARY KEY, x float8, y float8);
+	CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(1.5); RETURN new; END$$;
+	CREATE TRIGGER dawdle BEFORE UPDATE ON slow FOR EACH ROW EXECUTE FUNCTION dawdle();
+	INSERT INTO slow SELECT n, n FROM generate_series(1, 4) AS n;
+	SELECT sagemaker_enqueue('slow', 'hurried', ARRAY[id::text], 'y') FROM slow});
+drained($node);
+is(states($node, 'attempts = 1'), 'done 4', 'what is answered while a slow trigger runs is not late');
+is($emulator->request_count('delay-300'), 4, 'and is not sent again');
+is(sql('SELECT count(*) FROM sagemaker_queue a JOIN sagemaker_queue b ON b.id = a.id + 1 WHERE b.sent_at > a.sent_at'), 3,
+	'each row has the time at which it was sent');
+is(sql("SELECT max(finished_at) - min(finished_at) > interval '1 s' FROM sagemaker_queue"), 't', 'and is done when it is written, not when all are');
 
 #
 # By hand.
@@ -255,6 +274,34 @@ fails_with($node, "SET ROLE plain; $_", '42501', qr/permission denied for table 
   "UPDATE sagemaker_queue SET role = 'postgres'", 'DELETE FROM sagemaker_queue';
 
 #
+# A kept column: from mode to mode while rows come in, each of which has its score.
+#
+
+forget();
+sql('CREATE TABLE kept (id int PRIMARY KEY, x float8, y float8); CREATE TABLE stop (now int)');
+my $keep = "CALL sagemaker_keep('kept', 'y', 'score', mode => '%s', fill => false)";
+sql(sprintf $keep, 'queue');
+$first->start('DO $$DECLARE i int := 0; BEGIN
+	WHILE NOT EXISTS (SELECT FROM stop) LOOP
+		i := i + 1;
+		INSERT INTO kept VALUES (i, i);
+		UPDATE kept SET x = x + 1000000 WHERE id = i - 3;
+		COMMIT;
+	END LOOP; END$$');
+for my $mode ('row', 'queue', 'statement', 'queue', 'row', 'queue')
+{
+	my $rows = sql('SELECT max(id) FROM kept');
+	sql(sprintf $keep, $mode);
+	wait_until(sub { sql('SELECT max(id) FROM kept') > $rows + 10 });
+}
+sql('INSERT INTO stop VALUES (1)');
+is($first->finish->{errors}, '', 'the mode is changed while rows come in: they do');
+ok(drained($node), 'what was enqueued is answered');
+cmp_ok(sql('SELECT count(*) FROM kept'), '>', 60, 'of many rows');
+is(sql('SELECT count(*) FROM kept WHERE y IS DISTINCT FROM x'), 0, 'none is lost');
+is(states($node, "state <> 'done'"), 'none', 'nor dead');
+
+#
 # Where no worker is.
 #
 
@@ -285,11 +332,18 @@ sql('INSERT INTO t (id, x) VALUES (2, 2); UPDATE t SET x = 3 WHERE id = 1');
 sql("INSERT INTO sagemaker_queue (state, role, model, relation, key, columns, due_at) VALUES ('done', 'postgres', 'score', 't', '{9}', '{y}', NULL)");
 my $dump = "$PostgreSQL::Test::Utils::tmp_check/queue.sql";
 $node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'the database is dumped');
+my $archive = "$PostgreSQL::Test::Utils::tmp_check/queue.dump";
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $archive, $node->connstr('postgres') ], 'also as an archive');
 kill CONT => worker_pid($node);
 sql('CREATE DATABASE restored');
+$node->command_ok([ 'pg_restore', '--exit-on-error', "--section=$_", '-d', $node->connstr('restored'), $archive ], "which is restored: $_")
+  for 'pre-data', 'data', 'post-data';
+my $waiting = "SELECT string_agg(key[1] || ' ' || state, ',' ORDER BY id) FROM sagemaker_queue";
+is($node->safe_psql('restored', $waiting), '2 waiting,1 waiting', 'and what waited waits, once');
+sql('DROP DATABASE restored');
+sql('CREATE DATABASE restored');
 $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'and restored');
-is($node->safe_psql('restored', 'SELECT string_agg(key[1] || \' \' || state, \',\' ORDER BY id) FROM sagemaker_queue'),
-	'2 waiting,1 waiting', 'what waited waits; of two for a target one; what is done is done');
+is($node->safe_psql('restored', $waiting), '2 waiting,1 waiting', 'what waited waits; of two for a target one; what is done is done');
 $node->safe_psql('restored', 'INSERT INTO t (id, x) VALUES (3, 3)');
 is($node->safe_psql('restored', 'SELECT count(*) FROM sagemaker_queue'), '3', 'numbers go on from where they were');
 sql('DROP DATABASE restored');

@@ -323,6 +323,96 @@ is(sql('SELECT max(length(message)) FROM sagemaker_queue'), '2000', 'and is not 
 sql('DROP TABLE lair.bait');
 forget();
 
+# A rule's actions have its owner's rights to tables, and no others.
+as_mallory(q{ CREATE TABLE lair.bait (id int PRIMARY KEY, x float8, y float8); CREATE TABLE lair.log (robbed boolean);
+	CREATE RULE also AS ON UPDATE TO lair.bait DO ALSO INSERT INTO lair.log SELECT lair.rob();
+	INSERT INTO lair.bait VALUES (1, 1);
+	SELECT sagemaker_enqueue('lair.bait', 'score', '{1}', 'y')});
+is(told(), '1 done', 'a rule that does something besides');
+robbed('a rule');
+sql('DROP TABLE lair.bait');
+as_mallory(q{ CREATE TABLE lair.bait (id int PRIMARY KEY, x float8, y float8);
+	CREATE RULE instead AS ON UPDATE TO lair.bait DO INSTEAD SELECT lair.rob();
+	INSERT INTO lair.bait VALUES (1, 1);
+	SELECT sagemaker_enqueue('lair.bait', 'score', '{1}', 'y')});
+is(told(), '1 dead 0A000', 'a rule in place of the update: the row is dead');
+is(sql('SELECT count(*) FROM lair.booty'), '0', 'and the rule never runs');
+sql('DROP TABLE lair.bait, lair.log');
+forget();
+
+# A key whose equality is his own function, and a generated column that is an input.
+as_mallory(q{ CREATE TYPE lair.secret AS (v int);
+	CREATE FUNCTION lair.note() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN INSERT INTO lair.booty VALUES (current_user, 'compared'); END $$;
+	CREATE FUNCTION lair.cmp(a lair.secret, b lair.secret) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+	BEGIN PERFORM lair.note(); RETURN pg_catalog.btint4cmp((a).v, (b).v); END $$;
+	CREATE FUNCTION lair.eq(a lair.secret, b lair.secret) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT lair.cmp(a, b) OPERATOR(pg_catalog.=) 0';
+	CREATE FUNCTION lair.lt(a lair.secret, b lair.secret) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT lair.cmp(a, b) OPERATOR(pg_catalog.<) 0';
+	CREATE FUNCTION lair.gt(a lair.secret, b lair.secret) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT lair.cmp(a, b) OPERATOR(pg_catalog.>) 0';
+	CREATE OPERATOR lair.=== (FUNCTION = lair.eq, LEFTARG = lair.secret, RIGHTARG = lair.secret);
+	CREATE OPERATOR lair.<<< (FUNCTION = lair.lt, LEFTARG = lair.secret, RIGHTARG = lair.secret);
+	CREATE OPERATOR lair.>>> (FUNCTION = lair.gt, LEFTARG = lair.secret, RIGHTARG = lair.secret);});
+# Who makes operator classes is a superuser; whose functions they call need not be.
+# A comparison holds a page, so that it cannot have an attempt fail, but it can tell.
+sql('CREATE OPERATOR CLASS lair.secret_ops DEFAULT FOR TYPE lair.secret USING btree AS
+	OPERATOR 1 lair.<<<, OPERATOR 3 lair.===, OPERATOR 5 lair.>>>, FUNCTION 1 lair.cmp(lair.secret, lair.secret)');
+as_mallory(q{ CREATE FUNCTION lair.twice(v float8) RETURNS float8 IMMUTABLE LANGUAGE plpgsql AS $$
+	BEGIN PERFORM lair.rob(); RETURN 2 * v; END $$;
+	CREATE TABLE lair.bait (id lair.secret PRIMARY KEY, v float8, x float8 GENERATED ALWAYS AS (lair.twice(v)) STORED, y float8);
+	INSERT INTO lair.bait VALUES (ROW(1), 1), (ROW(2), 2);
+	SELECT sagemaker_enqueue('lair.bait', 'score', ARRAY[id::text], 'y') FROM lair.bait});
+is(states($node), 'done 2', 'a key with operators of his, and a generated input');
+is(sql('SELECT count(*) FROM lair.bait WHERE y = x AND x = 2 * v'), '2', 'are read and written');
+robbed('an operator');
+sql('DROP TABLE lair.bait');
+as_mallory(q{ CREATE TABLE lair.bait (id int PRIMARY KEY, x float8, y float8 GENERATED ALWAYS AS (x + 1) STORED);
+	INSERT INTO lair.bait VALUES (1, 1)});
+fails_with($node, "SELECT sagemaker_enqueue('lair.bait', 'score', '{1}', 'y')", '428C9', qr/is generated/, 'a generated column takes no prediction');
+sql('DROP TABLE lair.bait');
+forget();
+
+# Whatever a search_path of the row's role, the database or the caller has.
+sql(q{CREATE SCHEMA trap AUTHORIZATION mallory; SET ROLE mallory;
+	CREATE FUNCTION trap.fooled(anyelement, anyelement) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN PERFORM lair.rob(); RETURN true; END $$;
+	CREATE OPERATOR trap.= (FUNCTION = trap.fooled, LEFTARG = anyelement, RIGHTARG = anyelement);
+	CREATE FUNCTION trap.now() RETURNS timestamptz LANGUAGE plpgsql AS $$BEGIN PERFORM lair.rob(); RETURN pg_catalog.now(); END $$;
+	CREATE FUNCTION trap.score(x float8) RETURNS float8 LANGUAGE plpgsql AS $$BEGIN PERFORM lair.rob(); RETURN 13; END $$;
+	CREATE TABLE trap.t (id int PRIMARY KEY, x float8, y float8); CREATE TABLE trap.sagemaker_queue (id int)});
+sql('ALTER DATABASE postgres SET search_path = trap, pg_catalog, public');
+$node->safe_psql('postgres', q{INSERT INTO public.t (id, x) VALUES (1, 1)});
+ok(wait_until(sub { sql('SELECT y FROM public.t WHERE id = 1') eq '1' }), 'objects in a search_path have no part in enqueueing and answering');
+is(sql('SELECT count(*) FROM lair.booty'), '0', 'and are not run');
+sql('ALTER DATABASE postgres RESET search_path; DROP SCHEMA trap CASCADE');
+forget();
+
+#
+# Other names, and other owners, while rows wait.
+#
+
+sql(q{CREATE ROLE heir; GRANT SELECT, INSERT, UPDATE ON t TO heir;
+	CREATE TABLE u (id int PRIMARY KEY, x float8, y float8); INSERT INTO u VALUES (1, 1)});
+for ([ 'ALTER TABLE u RENAME TO renamed', 'ALTER TABLE renamed RENAME TO u', '42P01', 'a table' ],
+	[ 'ALTER TABLE u RENAME y TO renamed', 'ALTER TABLE u RENAME renamed TO y', '42703', 'a column' ],
+	[ 'ALTER FUNCTION score RENAME TO renamed', 'ALTER FUNCTION renamed RENAME TO score', '42883', 'a model' ],
+	[ 'ALTER ROLE heir RENAME TO renamed', 'ALTER ROLE renamed RENAME TO heir', '42704', 'a role' ])
+{
+	my ($change, $back, $sqlstate, $what) = @$_;
+	after_enqueueing(($what eq 'a role' ? "SET ROLE heir; INSERT INTO t (id, x) VALUES (1, 1)" : "SELECT sagemaker_enqueue('u', 'score', '{1}', 'y')"), $change);
+	is(told(), "1 dead $sqlstate", "rows hold names: $what is renamed, and its rows are dead");
+	sql($back);
+	is(sql('SELECT sagemaker_requeue(id) FROM sagemaker_queue'), 't', 'until the name is back');
+	drained($node);
+	is(told(), '1 done', 'and they are tried again');
+	forget();
+}
+after_enqueueing("SELECT sagemaker_enqueue('u', 'score', '{1}', 'y')", 'ALTER TABLE u OWNER TO heir; REASSIGN OWNED BY heir TO other');
+is(told(), '1 done', 'REASSIGN OWNED of the table makes no difference to whoever enqueued');
+forget();
+after_enqueueing('SET ROLE heir; INSERT INTO t (id, x) VALUES (1, 1)', 'DROP OWNED BY heir');
+is(told(), '1 dead 42501', 'DROP OWNED of the role takes its rights');
+sql('DROP TABLE u');
+forget();
+
 # Names.
 sql(q{CREATE ROLE "Ro le"; CREATE SCHEMA "S p" AUTHORIZATION "Ro le"; GRANT EXECUTE ON FUNCTION sagemaker_enqueue_row TO "Ro le";
 	GRANT USAGE ON LANGUAGE sagemaker TO "Ro le";

@@ -5,10 +5,17 @@
 # terminated (default 5).  A row of the queue that was accepted
 # is one whose transaction is known to have committed: each writes its number into a
 # table of its own, too.
+#
+# Rows of t are sent many in a request, and those of u one by one: so the emulator's
+# log has each row that was sent, as the inference id of its request, over and over.
+# After each kill a request of our own stands in it as a mark.  A worker that was
+# killed had its connections before the mark, and the next one has them after it.
 use strict;
 use warnings;
 
 use FindBin;
+use HTTP::Tiny;
+use JSON::PP;
 use lib $FindBin::RealBin;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -19,7 +26,8 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $kills = $ENV{QUEUE_KILLS} || 12;
-my $emulator = start_emulator('--no-models');
+my $log = "$PostgreSQL::Test::Utils::tmp_check/requests.log";
+my $emulator = start_emulator('--no-models', '--log-file', $log);
 my $node = start_queue('main', $emulator,
 	"sagemaker_rt.queue_max_attempts = 1000",
 	'restart_after_crash = on',
@@ -46,41 +54,67 @@ sub start_writer
 	{
 		my $from = $number * 10_000_000 + 10 * $n;
 		my $sql = "BEGIN; INSERT INTO t (id, x) SELECT n, n FROM generate_series($from, $from + 9) AS n; "
+		  . "INSERT INTO u (id, x) VALUES ($from, $from), ($from + 1, $from + 1); "
 		  . "INSERT INTO accepted SELECT generate_series($from, $from + 9); COMMIT";
 		system("psql -XAtq -d '$connstr' -c \"$sql\" >/dev/null 2>&1");
-		sleep 0.005;
+		sleep 0.02;
 	}
 	require POSIX;
 	POSIX::_exit(0);
 }
 
-sub a_backend
+# One value, or nothing while the server is away.  psql gets no pipe: it may end before
+# it has read.
+sub asked
 {
-	my ($status, $pid) = eval { $node->psql('postgres', q{SELECT pid FROM pg_stat_activity
-		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1}) };
-	return $pid || undef;
+	my ($sql) = @_;
+	my $connstr = $node->connstr('postgres');
+	chomp(my $answer = `psql -XAtq -d '$connstr' -c "$sql" 2>&1 </dev/null`);
+	return $? == 0 ? $answer : undef;
 }
 
-# A psql that finds no server may have ended before it is told what to do.
-sub is_up { return eval { ($node->psql('postgres', 'SELECT 1'))[0] == 0 } }
+sub a_backend
+{
+	return asked(q{SELECT pid FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1});
+}
+
+sub a_worker { return asked("SELECT pid FROM pg_stat_activity WHERE backend_type = 'sagemaker_rt queue worker'") }
+
+sub is_up { return defined asked('SELECT 1') }
+
+# A process that is ending by itself is none to kill: one that is stopped is not.
+sub kill_running
+{
+	my ($pid) = @_;
+	my $state;
+	kill STOP => $pid or return 0;
+	wait_until(sub {
+		my $stat = -e "/proc/$pid/stat" ? slurp_file("/proc/$pid/stat") : '0 (gone) X';
+		($state) = $stat =~ /\) (\w)/;
+		$state =~ /[TZX]/ });
+	return $state eq 'T' && kill KILL => $pid;
+}
 
 # Kills one of these, and has the server come back.  A backend may have ended before
 # it is killed: then another one is looked for.
 sub kill_one
 {
 	my ($what) = @_;
-	my $worker = eval { worker_pid($node) };
+	my $worker = a_worker();
 	my $victim = sub
 	{
 		return $what eq 'postmaster' ? $node->{_pid}
-		  : $what eq 'worker' ? eval { worker_pid($node) }
+		  : $what eq 'worker' ? a_worker()
 		  : a_backend();
 	};
 
-	wait_until(sub { my $pid = $victim->(); $pid && kill KILL => $pid }) or die "no $what to kill";
+	wait_until(sub { my $pid = $victim->(); $pid && kill_running($pid) }) or die "no $what to kill";
+	# With any process all others end.
+	wait_until(sub { !process_exists($worker) }) or die "a worker outlives a $what" if $worker;
+	HTTP::Tiny->new->get($emulator->fact('url') . '/mark');
 	if ($what eq 'postmaster')
 	{
-		wait_until(sub { !process_exists($worker) }) or die 'a worker outlives the postmaster' if $worker;
 		# What it leaves behind ends by itself, and holds the data until then.
 		$node->{_pid} = undef;
 		unlink $node->data_dir . '/postmaster.pid';
@@ -89,9 +123,16 @@ sub kill_one
 	return wait_until(sub { is_up() }) || die 'no server';
 }
 
-sql('CREATE TABLE accepted (id int)');
+sql(q{CREATE TABLE accepted (id int);
+	CREATE FUNCTION single(x float8) RETURNS float8 LANGUAGE sagemaker PARALLEL SAFE COST 10000
+	AS '{"endpoint": "delay-30", "max_rows": 1, "concurrency": 8, "max_attempts": 1}';
+	CREATE TABLE u (LIKE t INCLUDING ALL);
+	CREATE TRIGGER enqueue AFTER INSERT OR UPDATE ON u
+		FOR EACH ROW EXECUTE FUNCTION sagemaker_enqueue_row('public.single', 'y')});
 $emulator->script('echo', [], { delay_ms => 30 });
 my @writers = map { start_writer($_) } 1 .. 2;
+# They hold the emulator's pipe, too.
+END { kill TERM => @writers if @writers }
 my %count = (worker => 0, backend => 0, postmaster => 0);
 my @order = ('worker', 'backend', 'worker', 'postmaster');
 srand(4711);
@@ -104,6 +145,7 @@ for my $n (1 .. $kills)
 }
 kill TERM => @writers;
 waitpid $_, 0 for @writers;
+@writers = ();
 note join ', ', map { "$_ $count{$_}" } sort keys %count;
 cmp_ok($count{$_}, '>', 0, "a $_ was killed under load") for sort keys %count;
 
@@ -111,16 +153,41 @@ ok(drained($node), 'everything that waits is answered in the end');
 my $accepted = sql('SELECT count(*) FROM accepted');
 cmp_ok($accepted, '>', 100, "$accepted rows were accepted");
 is(sql('SELECT count(*) FROM t'), $accepted, 'each is there');
-is(sql("SELECT count(*) FROM sagemaker_queue"), $accepted, 'and was enqueued once');
-is(states($node), "done $accepted", 'and is done');
+is(sql("SELECT count(*) FROM sagemaker_queue WHERE relation = 'public.t'"), $accepted, 'and was enqueued once');
+is(states($node, "relation = 'public.t'"), "done $accepted", 'and is done');
 is(sql('SELECT count(*) FROM t WHERE y IS DISTINCT FROM x'), '0', 'and predicted');
+my $singles = sql('SELECT count(*) FROM u');
+is($singles, $accepted / 5, 'so are those that are sent one by one');
+is(states($node, "relation = 'public.u'"), "done $singles", 'which are done');
+is(sql('SELECT count(*) FROM u WHERE y IS DISTINCT FROM x'), '0', 'and predicted');
 
 # Twice is what was with a worker that was killed, and nothing else.
-my $attempts = sql('SELECT sum(attempts - 1) FROM sagemaker_queue WHERE attempts > 1') || 0;
-my $batches = sql('SELECT count(DISTINCT sent_at) FROM sagemaker_queue');
-my $batch_rows = sql('SHOW sagemaker_rt.queue_batch_rows');
-note "$attempts rows were taken again, $batches batches";
-cmp_ok($attempts, '<=', $kills * $batch_rows, 'what is asked for twice was in flight at a kill');
+my %sent;
+my @requests = map { decode_json($_) } split /\n/, slurp_file($log);
+my @marks = sort { $a <=> $b } map { $_->{line} =~ m{ /mark } ? $_->{connection} : () } @requests;
+for my $request (grep { ($_->{endpoint} // '') eq 'delay-30' } @requests)
+{
+	my %header = map { lc $_->[0] => $_->[1] } @{ $request->{headers} };
+	my $kills_before = grep { $_ < $request->{connection} } @marks;
+	$sent{ $header{'x-amzn-sagemaker-inference-id'} }{$kills_before}++;
+}
+is(@marks, $kills, 'each kill is marked');
+is(keys %sent, $singles, 'each row was sent');
+is((grep { $_ > 1 } map { values %$_ } values %sent), 0, 'no row is sent twice by one worker');
+# Of each row that was sent again, the kill after which it had to be.
+my %again;
+for my $workers (values %sent)
+{
+	my @workers = sort { $a <=> $b } keys %$workers;
+	pop @workers;
+	$again{ $_ + 1 }++ for @workers;
+}
+my $in_flight = 8;
+my $one_write = 4;
+my @too_many = grep { $again{$_} > $in_flight + $one_write } keys %again;
+is(@too_many, 0, 'no kill has more sent again than was in flight and one write') or diag(explain(\%again));
+note join ', ', map { "kill $_: $again{$_} again" } sort { $a <=> $b } keys %again;
+note sql('SELECT sum(attempts - 1) FROM sagemaker_queue') . ' rows were taken again';
 
 #
 # Terminated, and back.

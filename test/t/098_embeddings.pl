@@ -8,6 +8,7 @@ use lib $FindBin::RealBin;
 use JSON::PP;
 use MIME::Base64 qw(decode_base64);
 use PostgreSQL::Test::Utils;
+use Queue;
 use SageMakerTest;
 use Test::More;
 
@@ -84,16 +85,47 @@ for ([ 0, 0 ], [ 0, 2 ], [ -1, 0 ], [ 0.5, 1 ], [ 'a', 0 ], [ undef, 1 ])
 $emulator->script('m', [], { body => { json => [ { index => 0, score => 1 }, { score => 1 } ] } });
 fails_with($node, "SELECT m('q', p) FROM (VALUES ('a'), ('b')) v(p)", '38S01', qr/the answer has 1 row numbers for 2 rows/, 'a row number is missing');
 
-# The same in a trigger and a table job's engine: one statement's rows together.
-$emulator->reset;
-must('CREATE TABLE hit (q int, p int, query text, passage text, score float8)');
-my $trigger = must("CREATE TRIGGER score AFTER INSERT ON hit REFERENCING NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION sagemaker_predict_rows('public.rerank', 'score')");
-SKIP:
+#
+# The same where rows are written: what is shared goes with its rows, whatever
+# order they come in, and a row whose question changes is asked for again.
+#
+my $unlike = 'SELECT count(*), count(*) FILTER (WHERE h.score IS DISTINCT FROM r.score) FROM hit h LEFT JOIN ranked r ON r.question = h.query AND r.p = h.p';
+my $some = 'INSERT INTO hit SELECT q, p, question, passage FROM ranked WHERE q <= 4 ORDER BY p, q';
+my $other = 'UPDATE hit SET query = (SELECT question FROM ranked WHERE q = 5 LIMIT 1) WHERE q = 1';
+for my $kind ('row', 'statement')
 {
-	skip "no such trigger: $trigger", 2 if $trigger =~ /ERROR/;
-	is(must('ALTER TABLE hit ADD PRIMARY KEY (q, p); INSERT INTO hit SELECT q, p, question, passage FROM ranked WHERE q <= 4; SELECT count(*), count(*) FILTER (WHERE h.score IS DISTINCT FROM r.score) FROM hit h JOIN ranked r USING (q, p)'), '400|0', 'triggers take them, too');
-	is($emulator->request_count('reranker'), 4, '... packed by question');
+	must('DROP TABLE IF EXISTS hit; CREATE TABLE hit (q int, p int, query text, passage text, score float8, PRIMARY KEY (q, p)); ' . ($kind eq 'row'
+			? "CREATE TRIGGER score BEFORE INSERT OR UPDATE ON hit FOR EACH ROW EXECUTE FUNCTION sagemaker_predict_row('public.rerank', 'score')"
+			: "CREATE TRIGGER score_new AFTER INSERT ON hit REFERENCING NEW TABLE AS new FOR EACH STATEMENT EXECUTE FUNCTION sagemaker_predict_rows('public.rerank', 'score');
+			CREATE TRIGGER score_changed AFTER UPDATE ON hit REFERENCING NEW TABLE AS new OLD TABLE AS old FOR EACH STATEMENT EXECUTE FUNCTION sagemaker_predict_rows('public.rerank', 'score')"));
+	$emulator->reset;
+	is(must("$some; $unlike"), '400|0', "$kind trigger: shared arguments are columns");
+	is($emulator->request_count('reranker'), $kind eq 'row' ? 400 : 4, '... in a request ' . ($kind eq 'row' ? 'a row' : 'a question'));
+	$emulator->reset;
+	is(must("$other; $unlike"), '400|0', '... one that changes counts');
+	is($emulator->request_count('reranker'), $kind eq 'row' ? 100 : 1, '... for its rows alone');
 }
+must('TRUNCATE hit; DROP TRIGGER score_new ON hit; DROP TRIGGER score_changed ON hit; ALTER TABLE hit ADD n serial; ALTER TABLE hit DROP CONSTRAINT hit_pkey; ALTER TABLE hit ADD PRIMARY KEY (n);
+	INSERT INTO hit SELECT q, p, question, passage FROM ranked ORDER BY p, q');
+$emulator->reset;
+is(must("CALL sagemaker_predict_table('hit', 'rerank', 'score', rows_per_transaction => 2500); $unlike"), "5000|0|0|0\n5000|0", 'a table job: so are its');
+is($emulator->request_count('reranker'), 2 * 50, '... in a request for each question of a transaction');
+my $in_queue = start_queue('queue', $emulator);
+$in_queue->safe_psql('postgres', model('rerank(query text, passage text) RETURNS float8', $rerank) . 'CREATE TABLE hit (n serial PRIMARY KEY, query text, passage text, score float8);
+	CREATE TRIGGER score AFTER INSERT OR UPDATE ON hit FOR EACH ROW EXECUTE FUNCTION sagemaker_enqueue_row(\'public.rerank\', \'score\');
+	ALTER TABLE hit ADD seen text; CREATE TRIGGER seen AFTER INSERT OR UPDATE ON hit FOR EACH ROW EXECUTE FUNCTION sagemaker_enqueue_row(\'public.seen\', \'seen\');'
+	. model('seen(query text, passage text) RETURNS text', '"endpoint": "captured", "format": "inputs", "shared": ["query"], "rows_member": "texts", "predictions": "$.texts[*]"'));
+$emulator->reset;
+$in_queue->safe_psql('postgres', "INSERT INTO hit (query, passage) SELECT 'which kettle is the ' || q || ' one', p || ' kettles' FROM generate_series(1, 100) p, generate_series(1, 4) q ORDER BY p, q");
+ok(drained($in_queue), 'the queue is worked off');
+my $n_requests = $emulator->request_count('reranker');
+is($in_queue->safe_psql('postgres', 'SELECT count(*), count(*) FILTER (WHERE rerank(query, passage) IS DISTINCT FROM score) FROM hit'), '400|0', '... each row with the score of its own question');
+cmp_ok($n_requests, '<=', 40, '... packed by question');
+my %query_of = map { split /\t/ } split /\n/, $in_queue->safe_psql('postgres', "SELECT q.inference_id || E'\t' || h.query FROM sagemaker_queue q JOIN hit h ON h.n = q.key[1]::int");
+my @captures = map { [ $_->{eventMetadata}{inferenceId}, decode_json(decode_base64($_->{captureData}{endpointInput}{data}))->{query} ] } @{ $emulator->control('captures') };
+cmp_ok(scalar @captures, '>=', 4, 'requests of the queue ...');
+is(scalar(grep { $query_of{ $_->[0] } ne $_->[1] } @captures), 0, '... have the inference id of a row with their question');
+$in_queue->stop;
 
 #
 # Embeddings.
@@ -114,42 +146,5 @@ for my $endpoint (sort keys %shape)
 }
 like(must(model('embed(passage text) RETURNS real[]', "\"endpoint\": \"embed-openai\", $shape{'embed-openai'}") . 'EXPLAIN (ANALYZE, COSTS OFF) SELECT embed(passage) FROM passage WHERE id <= 4'), qr/Input Tokens: \d\d\n/, 'tokens are told');
 is(must(model('embed(passage text) RETURNS real[]', '"endpoint": "embed-tei", "format": "inputs", "max_rows": 200') . 'SELECT count(embed(passage || n)) FROM passage, generate_series(1, 2) n'), 200, 'requests that are too large for the server are halved');
-
-#
-# Five functions that a user would write, in one plain SELECT: each row has its
-# own results, and each text is asked for once.
-#
-must(<<'SQL');
-CREATE TYPE fields AS ("order" int, bye text);
-CREATE TYPE mood AS ENUM ('praise', 'question', 'complaint');
-CREATE TABLE mail AS SELECT i AS id, (ARRAY['What a lovely kettle', 'My kettle broke, money back', 'Does the kettle come in red'])[i % 3 + 1] || ', order ' || i % 500 || '. Bye, Alice.' AS body,
-	(ARRAY['praise', 'complaint', 'question'])[i % 3 + 1]::mood AS mood FROM generate_series(0, 9999) i;
-SQL
-my $distinct = must('SELECT count(DISTINCT body) FROM mail');
-my $chat = '"endpoint": "chat", "format": "chat", "concurrency": 32';
-must(join ' ', model('is_complaint(body text) RETURNS boolean', "$chat, \"response_format\": \"json_schema\""),
-	model('fields_of(body text) RETURNS fields', "$chat, \"response_format\": \"json_schema\""),
-	model('classify(body text) RETURNS mood', $chat), model('summarise(body text) RETURNS text', $chat),
-	model('rerank(query text, passage text) RETURNS float8', "$rerank, \"concurrency\": 32"));
-$emulator->reset;
-is(must(<<'SQL'), "10000|0|$distinct", 'five functions over 10,000 rows');
-SET sagemaker_rt.reuse_size = '256MB';
-CREATE TABLE judged AS SELECT *, is_complaint(body) AS c, fields_of(body) AS e, classify(body) AS k, summarise(body) AS s, rerank('a broken kettle', body) AS r FROM mail ORDER BY id;
-SELECT count(*), count(*) FILTER (WHERE (c = (mood = 'complaint') AND (e)."order" = id % 500 AND (e).bye = 'Alice' AND k = mood AND body LIKE '%' || s || '%' AND r IS NOT NULL) IS NOT TRUE), count(DISTINCT body) FROM judged;
-SQL
-is($emulator->request_count('chat'), 4 * $distinct, '... a request for each text and function');
-# Beside models that take one row a request it reads no further ahead than they do.
-$emulator->reset;
-is(must("SELECT count(*), count(*) FILTER (WHERE again IS DISTINCT FROM r) FROM (SELECT r, rerank('a broken kettle', body) AS again FROM judged ORDER BY again) a"), '10000|0', 'the reranker by itself gives the same');
-is($emulator->request_count('reranker'), $distinct / 100, '... in full requests');
-
-SKIP:
-{
-	skip 'pgvector is not installed here', 2 unless must("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'");
-	must('CREATE EXTENSION vector; CREATE DOMAIN vector16 AS vector(16)');
-	is(must(model('embed_vector(passage text) RETURNS vector16', '"endpoint": "embed-tei", "format": "inputs", "dimension": 16')
-			. "SELECT count(*) FROM text_vector WHERE embed_vector(passage) <-> v::vector < 1e-5"), 100, "pgvector's type takes them");
-	fails_with($node, model('embed_vector(passage text) RETURNS vector', '"endpoint": "embed-tei", "format": "inputs", "dimension": 8') . "SELECT embed_vector('a')", '38S01', qr/has 16 numbers/, '... of the right dimension');
-}
 
 done_testing();

@@ -14,8 +14,8 @@ use Session;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-# As many sessions as a small machine carries.
-my $n_sessions = $ENV{GOVERNOR_SESSIONS} || 40;
+# As many sessions as a small machine carries; CONTRIBUTING.md says how to have more.
+my $n_sessions = $ENV{GOVERNOR_SESSIONS} || 50;
 
 my $emulator = start_emulator('--no-models');
 my $node = start_node('main', $emulator,
@@ -82,6 +82,27 @@ in_sessions(4, $parallel);
 is(counted('calls - cancelled', "endpoint = 'delay-50'"), 240, 'four sessions with their workers get all answers');
 is(most_at_work('delay-50'), 5, 'never more requests at once than max_in_flight');
 
+# As many sessions as there are, each with several requests.
+in_sessions($n_sessions, "SELECT count(sagemaker_invoke('delay-20', 'x' || i)) FROM generate_series(1, 4) AS i");
+is(counted('calls - cancelled', "endpoint = 'delay-20' AND errors_unsent = 0"), 4 * $n_sessions,
+	"$n_sessions sessions get all answers");
+is(most_at_work('delay-20'), 5, 'nor then');
+
+# Who has had an answer does not go before who waits.
+configure(max_in_flight => 1);
+my @rivals = map {
+	my ($out, $who) = ('', $_);
+	start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+			"DO \$\$ BEGIN FOR i IN 1..20 LOOP PERFORM sagemaker_invoke('delay-100', '" . 'x' x $who . "'); END LOOP; END \$\$" ],
+		'<', \undef, '>', \$out, '2>', \$out)
+} 1, 2;
+finish($_) for @rivals;
+my @turns = map { $_->{body_bytes} } $emulator->requests('delay-100');
+is(scalar @turns, 40, 'two sessions share a slot');
+my $changes = grep { $turns[$_] != $turns[ $_ - 1 ] } 1 .. $#turns;
+cmp_ok($changes, '>', 5, 'and take turns');
+configure(max_in_flight => 5);
+
 # Who waits can be cancelled, and is seen to wait.
 my $hog = Session->new($node, "SET sagemaker_rt.timeout = '300s'");
 $hog->start("SELECT count(sagemaker_invoke('hang', 'x' || i)) FROM generate_series(1, 5) AS i");
@@ -91,6 +112,8 @@ $waiter->start("SELECT sagemaker_invoke('hang', 'x')");
 ok(wait_until(sub { $node->safe_psql('postgres',
 		'SELECT wait_event_type FROM pg_stat_activity WHERE pid = ' . $waiter->pid) eq 'Extension' }),
 	'another one is seen to wait');
+is($node->safe_psql('postgres', 'SELECT wait_event FROM pg_stat_activity WHERE pid = ' . $waiter->pid),
+	major_version($node) < 17 ? 'Extension' : 'SageMakerTurn', 'and for what');
 is($node->safe_psql('postgres', q{
 	SELECT in_flight FROM sagemaker_stat_governor WHERE endpoint = 'hang'}), '5', 'and why');
 is($emulator->request_count('hang'), 5, 'it sends nothing');
@@ -149,6 +172,8 @@ for my $row ([ 'service-unavailable', 35 ], [ 'throttling', 100 ])
 		$emulator->request_count('quick') / $calls);
 	cmp_ok($emulator->request_count('quick'), '<=', 1.1 * $calls,
 		"$endpoint: then at most 1.1 requests a call");
+	note(sprintf '%d sessions, %s: %.2f requests a call, then %.2f', $n_sessions, $endpoint,
+		$requests / $calls, $emulator->request_count('quick') / $calls);
 }
 
 #
@@ -171,7 +196,10 @@ is($node->safe_psql('postgres', "SELECT sagemaker_body_text(sagemaker_invoke('ec
 $emulator->script('dead', [], {});
 my $recovered = time;
 ok(wait_until(sub { !failure($node, "SELECT sagemaker_invoke('dead', 'x')") }), 'it recovers');
-cmp_ok(time - $recovered, '<', 5, 'within five seconds');
+my $took = time - $recovered;
+cmp_ok($took, '<', 5, 'within five seconds');
+note(sprintf '%d sessions: %d requests for %d calls of a dead endpoint, recovered after %.1f s',
+	$n_sessions, $sent, $n_sessions * 50, $took);
 in_sessions($n_sessions, calls('dead', 1));
 is($node->safe_psql('postgres', "SELECT breaker_open FROM sagemaker_stat_governor WHERE endpoint = 'dead'"),
 	'f', 'and is asked by all');

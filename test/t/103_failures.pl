@@ -99,7 +99,51 @@ like($quiet, qr/WARNING:  model public.number_of: 20 of 20 rows have failed/, 'c
 my $plan = $node->safe_psql('postgres', q{SET sagemaker_rt.on_error = 'null';
 	EXPLAIN (ANALYZE, TIMING off, COSTS off) SELECT number_of(line) FROM lines});
 like($plan, qr/Rows Failed: 50$/m, 'EXPLAIN ANALYZE has the number');
-like($plan, qr/Failures by SQLSTATE: 38S01: 50$/m, 'and which they were');
+like($plan, qr/Failures by SQLSTATE: 38S01: 50$/m, 'which they were');
+is(scalar(() = $plan =~ /not of type integer/g), 5, 'and what five of them said');
+
+#
+# Over parallel workers, where memory is shared.
+#
+
+$node->append_conf('postgresql.conf', "shared_preload_libraries = 'sagemaker_rt'");
+$node->restart;
+$node->safe_psql('postgres', q{
+	CREATE TABLE many AS SELECT line FROM lines, generate_series(1, 20);
+	ALTER TABLE many SET (parallel_workers = 4);
+	CREATE TABLE numbers AS SELECT i FROM generate_series(1, 20000) AS i;
+	ALTER TABLE numbers SET (parallel_workers = 4);
+	ANALYZE});
+for my $leads ('on', 'off')
+{
+	my $set = "SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+		SET max_parallel_workers_per_gather = 4; SET parallel_leader_participation = $leads; SET sagemaker_rt.reuse_size = 0;";
+	my $null = "$set SET sagemaker_rt.on_error = 'null';";
+	my $name = "four workers, leader $leads";
+	is($node->safe_psql('postgres', "$null SET sagemaker_rt.max_failed_rows = 1000; SELECT count(number_of(line)) FROM many"),
+		2000, "$name: as many as may fail in all of them");
+	like(failure($node, "$null SET sagemaker_rt.max_failed_rows = 999; SELECT count(number_of(line)) FROM many")->{detail},
+		qr/^1000 of \d+ rows have failed/, "$name: one more ends the statement");
+	is($node->safe_psql('postgres', "$null SET sagemaker_rt.max_failed_ratio = 0.4; SELECT count(number_of(line)) FROM many"),
+		2000, "$name: a ratio that is not reached");
+	fails_with($node, "$null SET sagemaker_rt.max_failed_ratio = 0.3; SELECT count(number_of(line)) FROM many",
+		'54000', qr/too many/, "$name: one that is");
+	$emulator->reset;
+	# Each of five processes may find one row more, before it hears of an end.
+	like(failure($node, "$set SET sagemaker_rt.max_failed_rows = 200; SELECT count(of_the_dead(i)) FROM numbers")->{detail},
+		qr/^(20[1-5]) of \1 rows have failed \(38000: \1\)/, "$name: a dead model ends the statement");
+	cmp_ok($emulator->request_count('model-error'), '<=', 205 + 5 * 16, "$name: after its budget and what was in flight");
+	my (undef, $out, $warnings) = $node->psql('postgres',
+		"$set SET sagemaker_rt.on_error = 'warning'; SELECT count(number_of(line)) FROM many");
+	my @warnings = $warnings =~ /WARNING:  (.*)/g;
+	is(scalar @warnings, 6, "$name: five warnings, and one for the others") or diag($warnings);
+	is($warnings[-1], 'model public.number_of: 1000 of 3000 rows have failed', "$name: how many they were");
+	like($warnings, qr/DETAIL:  38S01: 1000\. /, "$name: and which");
+	my $plan = $node->safe_psql('postgres', "$null EXPLAIN (ANALYZE, TIMING off, COSTS off) SELECT count(number_of(line)) FROM many");
+	like($plan, qr/Workers Launched: 4/, "$name: there were four");
+	like($plan, qr/Rows Failed: 1000$/m, "$name: EXPLAIN ANALYZE has the number");
+	like($plan, qr/Failures by SQLSTATE: 38S01: 1000$/m, "$name: and which they were");
+}
 
 # What the options may be.
 for my $option ('"max_failed_rows": -1', '"max_failed_ratio": 1.5', '"max_failed_ratio": "NaN"')

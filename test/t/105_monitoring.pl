@@ -31,7 +31,9 @@ my @names = split ' ', q{
 	sagemaker_endpoint_connections_opened_total
 	sagemaker_endpoint_connections_reused_total
 	sagemaker_endpoint_errors_total
+	sagemaker_endpoint_input_tokens_total
 	sagemaker_endpoint_last_error_timestamp_seconds
+	sagemaker_endpoint_output_tokens_total
 	sagemaker_endpoint_request_seconds_bucket
 	sagemaker_endpoint_request_seconds_total
 	sagemaker_endpoint_requests_total

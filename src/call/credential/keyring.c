@@ -17,12 +17,15 @@
 
 #include <time.h>
 
+#include "access/xact.h"
 #include "call/attempt.h"
 #include "call/credential/chain.h"
 #include "call/credential/keyring.h"
 #include "lib/ilist.h"
 #include "net/pump.h"
 #include "pg/alloc.h"
+#include "pg/report.h"
+#include "pg/server.h"
 #include "utils/memutils.h"
 
 #define REFRESH_AHEAD_S (15 * 60)
@@ -51,6 +54,7 @@ typedef struct Entry
 	dlist_node	node;			/* in entries, the last used first */
 	char		identity[SMRT_SHA256_HEX_LEN + 1];
 	Oid			mapping;		/* whose it is; InvalidOid: no mapping's */
+	uint64		generation;		/* of mappings, when it was last used */
 	MemoryContext context;		/* the credential's; NULL: there is none */
 	SmrtCredential credential;
 	int64		found_at;		/* seconds from 1970; those below on the
@@ -74,6 +78,7 @@ static int	n_entries;
 static bool found_by_looking(const SmrtTarget *target);
 static Entry *find_entry(const SmrtTarget *target);
 static Entry *make_entry(const SmrtTarget *target);
+static void on_transaction_end(XactEvent event, void *arg);
 static void forget_mapping(Oid mapping);
 static void drop_entry(Entry *entry);
 static void drop_credential(Entry *entry);
@@ -99,6 +104,7 @@ smrt_keyring_get(SmrtTarget *target, int64 give_up_at_ms)
 	entry = find_entry(target);
 	if (entry == NULL)
 		entry = make_entry(target);
+	entry->generation = smrt_server_mapping_generation();
 	/* A second time where the old keys ended while better ones were looked for. */
 	while ((need = need_of(entry)) != NEED_NOTHING)
 	{
@@ -145,6 +151,16 @@ smrt_keyring_peek(const SmrtTarget *target)
 	return entry != NULL && entry->context != NULL ? &entry->credential : NULL;
 }
 
+void
+smrt_keyring_blot(const SmrtTarget *target, SmrtFault *fault)
+{
+	const SmrtCredential *found = smrt_keyring_peek(target);
+
+	smrt_report_blot(fault, &target->keys);
+	if (found != NULL)
+		smrt_report_blot(fault, &found->keys);
+}
+
 static bool
 found_by_looking(const SmrtTarget *target)
 {
@@ -172,8 +188,12 @@ find_entry(const SmrtTarget *target)
 static Entry *
 make_entry(const SmrtTarget *target)
 {
+	static bool registered = false;
 	Entry	   *entry = MemoryContextAllocZero(TopMemoryContext, sizeof(Entry));
 
+	if (!registered)
+		RegisterXactCallback(on_transaction_end, NULL);
+	registered = true;
 	forget_mapping(target->mapping);
 	strlcpy(entry->identity, target->identity, sizeof(entry->identity));
 	entry->mapping = target->mapping;
@@ -181,6 +201,27 @@ make_entry(const SmrtTarget *target)
 	if (++n_entries > MAX_ENTRIES)
 		drop_entry(dlist_container(Entry, node, dlist_tail_node(&entries)));
 	return entry;
+}
+
+/*
+ * The mapping may have been dropped.  If it was another one, the keys are found
+ * again.
+ */
+static void
+on_transaction_end(XactEvent event, void *arg)
+{
+	dlist_iter	iter;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT)
+		return;
+	dlist_foreach(iter, &entries)
+	{
+		Entry	   *entry = dlist_container(Entry, node, iter.cur);
+
+		if (OidIsValid(entry->mapping) &&
+			entry->generation != smrt_server_mapping_generation())
+			drop_credential(entry);
+	}
 }
 
 /* One that was altered has another identity now, and no use for the old keys. */

@@ -25,4 +25,7 @@ extern bool smrt_keyring_reject(const SmrtTarget *target,
 /* What smrt_keyring_get() would use, without asking anybody; NULL: nothing yet. */
 extern const SmrtCredential *smrt_keyring_peek(const SmrtTarget *target);
 
+/* Has no key of the target's be repeated by a fault: smrt_report_blot(). */
+extern void smrt_keyring_blot(const SmrtTarget *target, SmrtFault *fault);
+
 #endif							/* SMRT_CALL_CREDENTIAL_KEYRING_H */
