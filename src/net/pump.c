@@ -39,7 +39,6 @@
 
 /* Longest sleep: an upper bound only, every event wakes us. */
 #define MAX_SLEEP_MS 60000
-
 /* Calls into libcurl between two looks at interrupts; each reads up to 1.6 MB. */
 #define MAX_TURNS 8
 
@@ -68,7 +67,6 @@ static void start_libcurl(void);
 static void forgive_absence(void);
 static void drive_sockets(void);
 static void drive_timers(void);
-static void drive_timer(SmrtLane *lane);
 static void drive(SmrtLane *lane, curl_socket_t fd, int action);
 static bool is_paused(int fd);
 static void expire_transfers(void);
@@ -183,28 +181,22 @@ next_wake_ms(int64 until)
 	return Max(0, Min(until - now, MAX_SLEEP_MS));
 }
 
+/* A call may ask for another one at once, and for ever if a server is fast enough. */
 static void
 drive_timers(void)
 {
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &smrt_lanes)
-		drive_timer(dlist_container(SmrtLane, node, iter.cur));
-}
-
-/*
- * Each call may ask for another one at once; that one is driven, too.  Not without
- * end: libcurl does so as long as there is something to read, and a server may
- * send faster than it reads.
- */
-static void
-drive_timer(SmrtLane *lane)
-{
-	for (int i = 0; i < MAX_TURNS && lane->timer_ms >= 0 &&
-		 lane->timer_ms <= smrt_pump_now_ms(); i++)
 	{
-		lane->timer_ms = -1;
-		drive(lane, CURL_SOCKET_TIMEOUT, 0);
+		SmrtLane   *lane = dlist_container(SmrtLane, node, iter.cur);
+
+		for (int i = 0; i < MAX_TURNS && lane->timer_ms >= 0 &&
+			 lane->timer_ms <= smrt_pump_now_ms(); i++)
+		{
+			lane->timer_ms = -1;
+			drive(lane, CURL_SOCKET_TIMEOUT, 0);
+		}
 	}
 }
 
