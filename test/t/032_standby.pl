@@ -83,7 +83,8 @@ sub works_in_every_place
 	$session->must('BEGIN');
 	$session->must('DECLARE c CURSOR FOR SELECT * FROM generate_series(1, 1000) AS n, '
 		  . "LATERAL sagemaker_body_text(sagemaker_invoke('echo', n::text)) AS score");
-	is(requests_of($session, 'echo', 'FETCH 3 FROM c'), 3, "$where, a cursor calls for the rows that are fetched");
+	cmp_ok(requests_of($session, 'echo', 'FETCH 3 FROM c'), '<=', 32,
+		"$where, a cursor calls for the rows that are fetched, and a few ahead");
 	is($session->must('FETCH 1 FROM c'), '4|4', 'one by one');
 	$session->must('CLOSE c');
 
