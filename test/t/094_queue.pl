@@ -151,7 +151,8 @@ while ($first->must("SELECT count(*) FROM sagemaker_queue WHERE state = 'running
 }
 cmp_ok($samples, '>', 5, 'while a model is slow');
 cmp_ok(scalar @held, '<=', 1, 'the worker has no transaction, no snapshot and no lock') || diag "@held";
-is(sql("SELECT count(*) FROM sagemaker_queue WHERE due_at > now() + interval '14 min'") + 0, 0, 'leases end with the answer');
+ok(wait_until(sub { sql("SELECT count(*) FROM sagemaker_queue WHERE due_at > now() + interval '14 min'") == 0 }),
+	'leases end with the answer');
 drained($node);
 
 $emulator->script('echo', [ { delay_ms => 2000 } ]);
