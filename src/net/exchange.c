@@ -148,6 +148,7 @@ resume(SmrtTransfer *transfer)
 	CURLcode	code;
 
 	transfer->paused = false;
+	smrt_pump_hold(transfer->socket, false);
 	if (transfer->exchange.done)
 		return;
 	code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);

@@ -48,6 +48,7 @@ typedef struct Watch
 	uint8		wanted;			/* SMRT_POLL_* bits that libcurl asked for */
 	uint8		registered;		/* those the poller has; may lag behind */
 	bool		ours;			/* opened by us: we learn when it is closed */
+	bool		held;			/* who reads there takes his time */
 } Watch;
 
 static bool libcurl_started;
@@ -68,7 +69,7 @@ static void forgive_absence(void);
 static void drive_sockets(void);
 static void drive_timers(void);
 static void drive(SmrtLane *lane, curl_socket_t fd, int action);
-static bool is_paused(int fd);
+static void tell_poller(int fd, uint8 wanted);
 static void expire_transfers(void);
 static int	collect_news(void);
 static Watch *watch_of(int fd);
@@ -239,8 +240,13 @@ drive_sockets(void)
 	for (int i = 0; i < n; i++)
 	{
 		Watch	   *watch = &watches[events[i].fd];
-		int			action = 0;
+		int			action;
 
+		if (watch->held)
+		{
+			tell_poller(events[i].fd, 0);
+			continue;
+		}
 		/* libcurl lost interest and we had not told the poller yet */
 		if ((events[i].events & (watch->wanted | SMRT_POLL_ERROR)) == 0 ||
 			watch->wanted == 0)
@@ -251,39 +257,33 @@ drive_sockets(void)
 			 * That it could be written to, as after a long body, is neither.
 			 */
 			if (watch->ours && watch->wanted == 0 &&
-				(events[i].events & ~SMRT_POLL_WRITE) != 0 &&
-				!is_paused(events[i].fd))
+				(events[i].events & ~SMRT_POLL_WRITE) != 0)
 				(void) shutdown(events[i].fd, SHUT_RDWR);
-			(void) smrt_poller_change(poller, events[i].fd, watch->registered,
-									  watch->wanted);
-			watch->registered = watch->wanted;
+			tell_poller(events[i].fd, watch->wanted);
 			continue;
 		}
-		if (events[i].events & SMRT_POLL_READ)
-			action |= CURL_CSELECT_IN;
-		if (events[i].events & SMRT_POLL_WRITE)
-			action |= CURL_CSELECT_OUT;
-		if (events[i].events & SMRT_POLL_ERROR)
-			action |= CURL_CSELECT_ERR;
+		action = ((events[i].events & SMRT_POLL_READ) ? CURL_CSELECT_IN : 0) |
+			((events[i].events & SMRT_POLL_WRITE) ? CURL_CSELECT_OUT : 0) |
+			((events[i].events & SMRT_POLL_ERROR) ? CURL_CSELECT_ERR : 0);
 		drive(watch->lane, events[i].fd, action);
 	}
 }
 
-/* Whether a transfer waits there for its reader. */
-static bool
-is_paused(int fd)
+static void
+tell_poller(int fd, uint8 wanted)
 {
-	dlist_iter	iter;
+	(void) smrt_poller_change(poller, fd, watches[fd].registered, wanted);
+	watches[fd].registered = wanted;
+}
 
-	dlist_foreach(iter, &running)
-	{
-		SmrtTransfer *transfer = dlist_container(SmrtTransfer, exchange.node,
-												 iter.cur);
-
-		if (transfer->paused && transfer->socket == fd)
-			return true;
-	}
-	return false;
+void
+smrt_pump_hold(int fd, bool held)
+{
+	if (fd < 0 || fd >= n_watches)
+		return;
+	watches[fd].held = held;
+	if (!held && watches[fd].registered != watches[fd].wanted)
+		tell_poller(fd, watches[fd].wanted);
 }
 
 /* Ends what has run too long, in our own words and without libcurl's clock. */

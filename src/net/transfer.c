@@ -458,6 +458,7 @@ on_body(char *data, size_t size, size_t n, void *userdata)
 			transfer->body.len + size * n > transfer->window)
 		{
 			transfer->paused = true;
+			smrt_pump_hold(transfer->socket, true);
 			return CURL_WRITEFUNC_PAUSE;
 		}
 		transfer->has_news = true;

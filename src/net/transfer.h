@@ -82,6 +82,12 @@ extern void smrt_pump_unmask_signals(void);
 extern bool smrt_pump_adopt(int fd);
 extern void smrt_pump_forget(int fd);
 
+/*
+ * What the socket says is left there, or is looked at again: a libcurl that is
+ * paused may read on all the same, into memory of its own.
+ */
+extern void smrt_pump_hold(int fd, bool held);
+
 /* libcurl's callbacks of a lane, which is their userp. */
 extern int	smrt_pump_on_socket(CURL *easy, curl_socket_t fd, int what,
 								void *userp, void *socketp);
