@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Callable
 from xml.sax.saxutils import escape
 
-WIDTH, MARGIN = 1080, 16
-LABELS = 420                # where bars begin
+WIDTH, MARGIN = 1120, 16
+LABELS = 460                # where bars begin
 BARS = 420                  # how long the longest is
 ROW, BAR = 22, 12
 TITLE, AXIS = 34, 24
